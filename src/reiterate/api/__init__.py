@@ -1,0 +1,8 @@
+"""Iterable over HTTP: the client, its limits and its retries. Knows no table."""
+
+from __future__ import annotations
+
+from reiterate.api.client import Caller, Client, Listener
+from reiterate.api.limits import LIMITS, Limit, Pacer, limit_of
+
+__all__ = ["LIMITS", "Caller", "Client", "Limit", "Listener", "Pacer", "limit_of"]

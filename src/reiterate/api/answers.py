@@ -1,0 +1,214 @@
+"""What Iterable's answers mean: which error a status is, whether another try helps, whether a body arrived whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from urllib3 import exceptions
+
+from reiterate.errors import (
+    ExportCut,
+    Forbidden,
+    GatewayError,
+    NotOffered,
+    ReiterateError,
+    SourceError,
+    TransientError,
+    Unauthorized,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from urllib3 import BaseHTTPResponse
+
+    from reiterate.settings import Gateway
+
+FIRST_CONTACT_TRIES = 3
+"""Before Iterable ever answered, a wrong address is likelier than an outage."""
+CONNECT_TRIES = 8
+"""About two minutes and a half of backoff: a restart of a router or an ingress passes in that time."""
+SERVER_ERROR_TRIES = 6
+CUT_TRIES = 3
+"""An answer that broke off so many times needs a smaller window, not another try."""
+RATE_LIMIT_TRIES = 30
+LONGEST_MESSAGE = 300
+
+_RATE = re.compile(r"rate limit of ([0-9.]+) per (second|minute|hour)")
+_PERIOD_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+_TRANSIENT = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes, *, path: str, secret: str) -> ReiterateError:
+    """
+    Return the error that an answer other than 200 is (FACTS.md 4).
+
+    The status decides, not ``code``; only the message tells a wrong key from a missing right. *secret* is taken out
+    of whatever Iterable says: some bodies echo the request's headers (FACTS.md 4.2).
+    """
+    says = message(body).replace(secret, "********")[:LONGEST_MESSAGE]
+    facts: dict[str, Any] = {"status": status, "path": path, "iterable_says": says or None}
+    match status:
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return TransientError(
+                "Iterable's rate limit was reached.",
+                becomes=SourceError,
+                tries=RATE_LIMIT_TRIES,
+                retry_after_s=_retry_after_s(headers, says),
+                **facts,
+            )
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN if "privilege" in says or status == HTTPStatus.FORBIDDEN:
+            return Forbidden(**facts)
+        case HTTPStatus.UNAUTHORIZED:
+            return Unauthorized(**facts)
+        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return GatewayError("The data gateway wants other credentials.", **facts)
+        case HTTPStatus.BAD_REQUEST if "dataTypeName" in says:
+            return NotOffered(**facts)
+        case _ if status in _TRANSIENT:
+            return TransientError("Iterable had an error.", becomes=SourceError, tries=SERVER_ERROR_TRIES, **facts)
+        case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return SourceError(
+                "The API address answered with a redirection, which is not followed.",
+                hint="Check `region` and the API address.",
+                **facts,
+            )
+        case _:
+            return SourceError(**facts)
+
+
+def message(body: bytes) -> str:
+    """Return what an error body says to a person, whether it is JSON, HTML or text (FACTS.md 4.1)."""
+    text = body.decode("utf-8", "replace").strip()
+    with contextlib.suppress(ValueError):
+        document = json.loads(text)
+        if isinstance(document, dict):
+            return " ".join(str(document.get("msg") or document.get("message") or text).split())
+    if text.startswith("<"):
+        parser = _Text()
+        parser.feed(text)
+        text = " ".join(parser.words)
+    return " ".join(text.split())
+
+
+class _Text(HTMLParser):
+    """Collects the text of an HTML page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.extend(data.split())
+
+
+def _retry_after_s(headers: Mapping[str, str], says: str) -> float | None:
+    """
+    Return the seconds to wait after a 429: as ``Retry-After`` has it, else one call's share of the limit it names.
+
+    Iterable sends no header, but names limit and period: "4.0 per minute" (FACTS.md 5).
+    """
+    with contextlib.suppress(KeyError, ValueError):
+        return min(max(float(headers["Retry-After"]), 0.0), 3600.0)
+    if (rate := _RATE.search(says)) and float(rate[1]) > 0:
+        return _PERIOD_S[rate[2]] / float(rate[1])
+    return None
+
+
+@contextlib.contextmanager
+def connecting(path: str, *, gateway: Gateway | None, reached: bool) -> Iterator[None]:
+    """Name what the network did on the way to Iterable, and which hop it was."""
+    tries = CONNECT_TRIES if reached else FIRST_CONTACT_TRIES
+    try:
+        yield
+    except exceptions.ProxyError as error:
+        proxy = gateway.url_without_credentials if gateway else None
+        if "407" in str(error.original_error) or "auth" in str(error.original_error).lower():
+            raise GatewayError("The data gateway wants other credentials.", gateway=proxy) from None
+        reason = _reason(error.original_error)
+        raise TransientError(
+            "The data gateway could not be passed.", becomes=GatewayError, tries=tries, gateway=proxy, reason=reason
+        ) from None
+    except exceptions.SSLError as error:
+        raise Unreachable(
+            "The certificate of the API address was not accepted.",
+            hint="If a proxy inspects the traffic, name its certificate authority with `ca_bundle`.",
+            reason=_reason(error),
+        ) from None
+    except (exceptions.HTTPError, OSError) as error:
+        hop = f"behind the data gateway {gateway.url_without_credentials}" if gateway else None
+        raise TransientError(
+            "Iterable could not be reached.",
+            becomes=Unreachable,
+            tries=tries,
+            path=path,
+            hop=hop,
+            reason=_reason(error),
+        ) from None
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Name what became of an answer that had begun."""
+    try:
+        yield
+    except (exceptions.HTTPError, OSError, zlib.error) as error:
+        raise TransientError(
+            "An answer broke off before its end.", becomes=ExportCut, tries=CUT_TRIES, path=path, reason=_reason(error)
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause in a few words, without addresses of objects."""
+    while isinstance(inner := error.__cause__ or error.__context__, Exception):
+        error = inner
+    return re.sub(r"<[^>]*>:? ?", "", f"{type(error).__name__}: {error}")[:LONGEST_MESSAGE]
+
+
+def body(response: BaseHTTPResponse, chunk_bytes: int) -> Iterator[bytes]:
+    """
+    Yield the decoded body of *response* in chunks.
+
+    The HTTP library notices a missing end of the transfer; a gzip stream that stops early it would take for whole.
+
+    :raises zlib.error: when the compressed stream is damaged or not complete
+    """
+    if response.headers.get("Content-Encoding", "").lower() != "gzip":
+        yield from response.stream(chunk_bytes, decode_content=False)
+        return
+    decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    for chunk in response.stream(chunk_bytes, decode_content=False):
+        if data := decoder.decompress(chunk):
+            yield data
+    if not decoder.eof:
+        message = "the compressed stream ends too early"
+        raise zlib.error(message)
+
+
+def check_last_line(file: Path, path: str) -> None:
+    """
+    Accept a file without a final line break only if its last line is a whole JSON object.
+
+    :raises TransientError: when the stream ended inside a line
+    """
+    with file.open("rb") as lines:
+        lines.seek(max(file.stat().st_size - (1 << 24), 0))
+        last = lines.read().rsplit(b"\n", 1)[-1]
+    try:
+        json.loads(last)
+    except ValueError:
+        raise TransientError("An answer ended inside a row.", becomes=ExportCut, tries=CUT_TRIES, path=path) from None

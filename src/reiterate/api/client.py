@@ -1,0 +1,278 @@
+"""
+One HTTP client for Iterable: the key in a header, every egress through the data gateway, retries until they are futile.
+
+The only module that imports the HTTP library. What leaves it is a value or a :class:`SourceError`; no message, log or
+URL holds the key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.metadata import version
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+import tenacity
+import urllib3
+from urllib3.contrib.socks import SOCKSProxyManager
+
+from reiterate.api import answers
+from reiterate.api.limits import Pacer, limit_of
+from reiterate.errors import Forbidden, MalformedRow, SourceError, Stopped, TransientError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from reiterate.settings import Gateway, Secret
+
+Answer = TypeVar("Answer")
+
+CONNECT_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 120.0
+"""No byte for so long, and the answer counts as broken off."""
+CHUNK_BYTES = 1 << 20
+ERROR_BODY_BYTES = 1 << 16
+
+
+class Listener(Protocol):
+    """Who wants to know how a request fares; called from the thread that makes it."""
+
+    def waiting(self, seconds: float, reason: str) -> None: ...
+
+    def progress(self, rows: int, size_bytes: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A listener that does not listen."""
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Ignore it."""
+
+    def progress(self, rows: int, size_bytes: int) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    rows: int
+    size_bytes: int
+
+
+class Client:
+    """
+    A connection to one Iterable project; shared by all threads.
+
+    *address* is that of the API without a trailing slash, *other_address* that of the other region: a key that is
+    refused here is tried there once, so that the message can say so.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: Secret,
+        *,
+        pacer: Pacer,
+        gateway: Gateway | None = None,
+        ca_bundle: Path | None = None,
+        other_address: str | None = None,
+    ) -> None:
+        self.address = address
+        self.pacer = pacer
+        self._key = key
+        self._gateway = gateway
+        self._other_address = other_address
+        self._prefix = urlsplit(address).path
+        self.reached = False
+        """whether Iterable ever answered; until then nobody waits long for it"""
+        self._pool = _pool(gateway, ca_bundle)
+
+    def caller(self, listener: Listener | None = None) -> Caller:
+        """Return who makes the requests of one task, counts them and tells *listener* how they fare."""
+        return Caller(self, listener or Silence())
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    @contextlib.contextmanager
+    def open(self, path: str, params: Mapping[str, str], *, address: str = "") -> Iterator[Iterator[bytes]]:
+        """
+        Send one request and hand out the body of its answer in chunks; nothing is retried.
+
+        :raises SourceError: when Iterable refuses for good
+        :raises TransientError: when another try may help, for a body that breaks off, too
+        """
+        query = f"?{urlencode(params)}" if params else ""
+        with answers.connecting(path, gateway=self._gateway, reached=self.reached):
+            response = self._pool.request(
+                "GET",
+                f"{address or self.address}{path}{query}",
+                headers={
+                    "Api-Key": self._key.reveal(),
+                    "Accept-Encoding": "gzip",
+                    "User-Agent": f"reiterate/{version('reiterate')}",
+                },
+                preload_content=False,
+                redirect=False,
+            )
+        try:
+            with answers.reading(path):
+                if response.status != HTTPStatus.OK:
+                    body = response.read(ERROR_BODY_BYTES, decode_content=True)
+                    raise answers.refusal(response.status, response.headers, body, path=path, secret=self._key.reveal())
+                self.reached = True
+                yield answers.body(response, CHUNK_BYTES)
+        finally:
+            response.close()
+
+    def explain(self, error: Unauthorized) -> SourceError:
+        """
+        Return what a refused key really means: no right to this resource, a key of the other region, or a wrong key.
+
+        Iterable may refuse a key that lacks a right in the words for a wrong key (FACTS.md 2.2, 2.3).
+        """
+        if self._accepts(self.address):
+            return Forbidden(**error.facts)
+        if self._other_address is not None and self._accepts(self._other_address):
+            return Unauthorized(
+                "The API key belongs to the other region.",
+                hint="Change `region` of the connection.",
+                **{**error.facts, "works_at": self._other_address},
+            )
+        return error
+
+    def _accepts(self, address: str) -> bool:
+        """Ask for the cheapest resource that every server-side key may read."""
+        with contextlib.suppress(SourceError, TransientError), self.open("/api/channels", {}, address=address):
+            return True
+        return False
+
+    def own_path(self, url: str) -> tuple[str, dict[str, str]]:
+        """
+        Return path and parameters of a link to a next page, to be asked at our own address.
+
+        Links carry the API's host (FACTS.md 19); the key never follows one elsewhere.
+        """
+        parts = urlsplit(url)
+        return parts.path.removeprefix(self._prefix), dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def _pool(gateway: Gateway | None, ca_bundle: Path | None) -> urllib3.PoolManager:
+    """Return the connections, all of which go through *gateway* if there is one."""
+    options: dict[str, Any] = {
+        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+        "maxsize": 16,
+        "retries": False,
+        "ca_certs": str(ca_bundle) if ca_bundle else None,
+    }
+    if gateway is None:
+        return urllib3.PoolManager(**options)
+    if gateway.scheme.startswith("socks"):
+        return SOCKSProxyManager(gateway.reveal(), **options)
+    parts = urlsplit(gateway.reveal())
+    if parts.username is not None:
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=credentials)
+    return urllib3.ProxyManager(gateway.url_without_credentials, **options)
+
+
+@dataclass
+class Caller:
+    """Makes the requests of one task, with retries and within the limits; used by several threads."""
+
+    client: Client
+    listener: Listener
+    requests: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 (JSON is any)
+        """
+        Return the JSON document that ``GET path`` answers with.
+
+        :raises SourceError: when Iterable refuses, or does not answer after all retries
+        """
+
+        def read() -> Any:  # noqa: ANN401
+            with self._open(path, params or {}) as chunks:
+                body = b"".join(chunks)
+            try:
+                return json.loads(body)
+            except ValueError as error:
+                raise MalformedRow("An answer is not the JSON it should be.", path=path) from error
+
+        return self._retrying(read)
+
+    def download(self, path: str, params: Mapping[str, str], target: Path, *, json_lines: bool) -> Downloaded:
+        """
+        Write the lines that ``GET path`` streams to *target*, whole or not at all; with *json_lines* each is an object.
+
+        :raises ExportCut: when the stream broke off, or ended inside a line, in every try
+        """
+
+        def stream() -> Downloaded:
+            rows = size_bytes = 0
+            last = b"\n"
+            with self._open(path, params) as chunks, target.open("wb") as file:
+                for chunk in chunks:
+                    self.client.pacer.check()
+                    file.write(chunk)
+                    rows += chunk.count(b"\n")
+                    size_bytes += len(chunk)
+                    last = chunk[-1:] or last
+                    self.listener.progress(rows, size_bytes)
+            if last != b"\n":
+                rows += 1
+                if json_lines:
+                    answers.check_last_line(target, path)
+            return Downloaded(rows, size_bytes)
+
+        try:
+            return self._retrying(stream)
+        except SourceError:
+            target.unlink(missing_ok=True)
+            raise
+
+    @contextlib.contextmanager
+    def _open(self, path: str, params: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+        self.client.pacer.pass_through(limit_of(path), self.listener.waiting)
+        with self._lock:
+            self.requests += 1
+        with self.client.open(path, params) as chunks:
+            yield chunks
+
+    def _retrying(self, call: Callable[[], Answer]) -> Answer:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=lambda state: state.attempt_number >= _transient(state).tries,
+            wait=tenacity.wait_none(),
+            before_sleep=self._pause,
+            reraise=True,
+        )
+        try:
+            return retrying(call)
+        except TransientError as error:
+            raise error.final() from error
+        except Unauthorized as error:
+            raise self.client.explain(error) from error
+
+    def _pause(self, state: tenacity.RetryCallState) -> None:
+        error = _transient(state)
+        backoff = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
+        self.client.pacer.pause(
+            backoff(state) if error.retry_after_s is None else error.retry_after_s,
+            f"{error.what} (try {state.attempt_number} of {error.tries})",
+            self.listener.waiting,
+            exact=error.retry_after_s is not None,
+        )
+
+
+def _transient(state: tenacity.RetryCallState) -> TransientError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TransientError):
+        raise Stopped
+    return error

@@ -1,0 +1,112 @@
+"""
+The documented rate limits, and the one clock that every request waits for.
+
+One limiter per limit is shared by all threads; this module alone sleeps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import TYPE_CHECKING
+
+from reiterate.errors import Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LATENCY_S = 0.5
+"""A request may reach Iterable this much later than its predecessors did; limits are kept with so much to spare."""
+
+UNLIMITED_PER_S = 1_000
+"""Above so many calls a second a limit is not worth counting."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most *calls* requests to paths that start with one of *paths*, in any *period_s* seconds."""
+
+    name: str
+    paths: tuple[str, ...]
+    calls: float
+    period_s: float
+
+
+LIMITS = (
+    # swagger, rate limit of each method; FACTS.md 5
+    Limit("exports", ("/api/export/data.json",), 4, 60),
+    Limit("list members", ("/api/lists/getUsers",), 5, 60),
+    Limit("user fields", ("/api/users/getFields",), 3, 1),
+    Limit("campaigns", ("/api/campaigns",), 100, 1),
+    Limit("channels", ("/api/channels",), 100, 1),
+    Limit("message types", ("/api/messageTypes",), 100, 1),
+    Limit("lists", ("/api/lists",), 100, 1),
+    Limit("templates", ("/api/templates",), 100, 1),
+    # no limit is documented for these; the one of their neighbours is kept out of politeness
+    Limit("metadata", ("/api/metadata",), 100, 1),
+)
+"""The first whose path matches applies."""
+
+NO_LIMIT = Limit("other", ("/",), 100, 1)
+
+
+def limit_of(path: str) -> Limit:
+    """Return the limit that a request to *path* counts against."""
+    return next((limit for limit in LIMITS if path.startswith(limit.paths)), NO_LIMIT)
+
+
+class Pacer:
+    """
+    Lets requests pass as fast as the limits allow, and no faster.
+
+    *factor* multiplies every limit (1.0: as documented) and, above 1, shortens the pauses between retries.
+    Once *stop* is set, whoever waits or asks raises :class:`Stopped`.
+    """
+
+    def __init__(self, *, factor: float, stop: Event) -> None:
+        self._factor = factor
+        self._stop = stop
+        self._lock = Lock()
+        self._passed: dict[str, deque[float]] = defaultdict(deque)
+
+    def pass_through(self, limit: Limit, waiting: Callable[[float, str], None]) -> None:
+        """Return when a request may be sent; call *waiting* with seconds and reason before each pause."""
+        while (wait_s := self._take(limit)) > 0:
+            waiting(
+                wait_s, f"limit of {limit.calls * self._factor:g} requests per {limit.period_s:g} s on {limit.name}"
+            )
+            self._sleep(wait_s)
+        self.check()
+
+    def pause(self, seconds: float, reason: str, waiting: Callable[[float, str], None], *, exact: bool) -> None:
+        """Wait before a retry: *exact* when Iterable named the time, else shortened by the factor."""
+        pause_s = seconds if exact else seconds / max(self._factor, 1.0)
+        waiting(pause_s, reason)
+        self._sleep(pause_s)
+
+    def check(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _take(self, limit: Limit) -> float:
+        """Take a place among the calls of the last period, or return the seconds until one is free."""
+        calls = limit.calls * self._factor
+        if calls / limit.period_s > UNLIMITED_PER_S:
+            return 0.0
+        # a limit below one call a period is one call in a longer period
+        places, period_s = (int(calls), limit.period_s) if calls >= 1 else (1, limit.period_s / calls)
+        with self._lock:
+            now = time.monotonic()
+            passed = self._passed[limit.name]
+            while passed and passed[0] <= now - period_s - LATENCY_S:
+                passed.popleft()
+            if len(passed) < places:
+                passed.append(now)
+                return 0.0
+            return passed[-places] + period_s + LATENCY_S - now
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped

@@ -1,0 +1,67 @@
+"""The table of user profiles, exported by windows of ``profileUpdatedAt``."""
+
+from __future__ import annotations
+
+from reiterate.catalog.model import DOCS, ByFirst, Export, Field, Table, Type
+
+USERS = (
+    Table(
+        name="users",
+        about="One row per user profile, as it is now; the project's own fields become columns too.",
+        key=("email",),
+        identity=ByFirst(("itblUserId", "email", "userId")),
+        cursor="profileUpdatedAt",
+        read=Export("user"),
+        docs=f"{DOCS}#export_exportDataJson",
+        fields=(
+            Field(
+                "email", Type.TEXT, "Email address; a made-up one at placeholder.email where only a user id is known."
+            ),
+            Field("userId", Type.TEXT, "The customer's own id of the user."),
+            Field("itblUserId", Type.TEXT, "Iterable's id of the user, in hybrid and userID-based projects."),
+            Field("profileUpdatedAt", Type.TIMESTAMP, "When the profile last changed."),
+            Field("signupDate", Type.TIMESTAMP, "When the user was created."),
+            Field("signupSource", Type.TEXT, "How the user came in, such as WebForm or API."),
+            Field("emailListIds", Type.JSON, "Lists the user is on; joins to lists.id."),
+            Field("userListIds", Type.JSON, "The same in hybrid and userID-based projects."),
+            Field("unsubscribedChannelIds", Type.JSON, "Channels the user left; joins to channels.id."),
+            Field("unsubscribedMessageTypeIds", Type.JSON, "Message types the user left; joins to message_types.id."),
+            Field("subscribedMessageTypeIds", Type.JSON, "Opt-in message types the user joined."),
+            Field("firstName", Type.TEXT),
+            Field("lastName", Type.TEXT),
+            Field("phoneNumber", Type.TEXT, "Phone number in E.164 form."),
+            Field("whatsAppPhoneNumber", Type.TEXT, "Phone number for WhatsApp in E.164 form."),
+            Field("phoneNumberDetails", Type.JSON, "What Iterable looked up about the phone number."),
+            Field("phoneNumberDetails.carrier", Type.JSON),
+            Field("phoneNumberDetails.countryCodeISO", Type.JSON),
+            Field("phoneNumberDetails.lineType", Type.JSON),
+            Field("phoneNumberDetails.updatedAt", Type.JSON),
+            Field("country", Type.TEXT),
+            Field("city", Type.TEXT),
+            Field("region", Type.TEXT),
+            Field("ip", Type.TEXT, "IPv4 or IPv6 address."),
+            Field("locale", Type.TEXT, "Language and country, such as fr-FR."),
+            Field("timeZone", Type.TEXT, "IANA time zone, such as Europe/Paris."),
+            Field("receivedSMSDisclaimer", Type.BOOLEAN),
+            Field("knownLitigatorFilter", Type.TEXT),
+            Field("devices", Type.JSON, "The user's devices, as objects."),
+            Field("devices.token", Type.JSON, "The devices' tokens, in the order of devices."),
+            Field("devices.platform", Type.JSON),
+            Field("devices.platformEndpoint", Type.JSON),
+            Field("devices.applicationName", Type.JSON),
+            Field("devices.endpointEnabled", Type.JSON),
+            Field("browserTokens", Type.JSON, "Web push tokens."),
+            Field("shoppingCartItems", Type.JSON, "What lies in the user's cart."),
+            Field("shoppingCartItems.price", Type.JSON),
+            Field("profile", Type.JSON),
+            Field("itblInternal.emailDomain", Type.TEXT),
+            Field("itblInternal.phoneCountry", Type.TEXT),
+            Field("itblInternal.phoneType", Type.TEXT),
+            Field("itblInternal.documentCreatedAt", Type.TIMESTAMP, "When Iterable stored the profile."),
+            Field("itblInternal.documentUpdatedAt", Type.TIMESTAMP, "When Iterable last changed the stored profile."),
+            Field("itblInternal.isUnknownUser", Type.BOOLEAN, "Whether the user is not identified yet."),
+            Field("itblDS.brandAffinityLabel", Type.TEXT, "Iterable's guess of the user's loyalty."),
+            Field("itblDS.predictiveGoals", Type.JSON, "Iterable's predictions for the user."),
+        ),
+    ),
+)

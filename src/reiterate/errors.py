@@ -1,0 +1,155 @@
+"""
+Every error that Reiterate raises for a reason that a person can understand.
+
+The groups say what the runner does next::
+
+    ReiterateError
+    ├── SettingsError            a person acts; nothing was requested, nothing changed
+    │   └── ConnectionMismatch   the dataset belongs to another connection
+    ├── SourceError              Iterable said no, for good; this table stops, the others go on
+    │   ├── Unauthorized         the key was refused: wrong key or other region
+    │   ├── Forbidden            the key is right, but lacks the right to this resource
+    │   ├── NotOffered           Iterable does not know this resource in this project
+    │   ├── IncompleteRead       a total disagrees with what arrived
+    │   ├── MalformedRow         what arrived is not the JSON that was promised
+    │   ├── ExportCut            an export broke off; a smaller window may pass
+    │   ├── GatewayError         the egress route failed before Iterable was reached
+    │   └── Unreachable          Iterable did not answer, retries included
+    ├── TransientError           never leaves ``api/``; after the last try it becomes a SourceError
+    ├── LoadError                the destination refused a load; nothing of it was kept
+    │   └── DestinationBusy      another process holds the destination
+    └── Stopped                  a person or a signal asked to stop; what is committed stays
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ReiterateError(Exception):
+    """
+    Something went wrong.
+
+    The first line of a subclass's docstring is its message unless *what* is given. *facts* travel as keyword
+    arguments and are shown behind the message; ``hint`` says what to do. No fact may hold a secret.
+    """
+
+    hint: ClassVar[str] = ""
+
+    def __init__(self, what: str = "", /, *, hint: str = "", **facts: object) -> None:
+        self.what = what or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.facts: dict[str, Any] = {name: fact for name, fact in facts.items() if fact is not None}
+        self.advice = hint or type(self).hint
+        super().__init__(self.what)
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{name}={fact}" for name, fact in self.facts.items())
+        return " ".join(part for part in (self.what, f"({facts})" if facts else "", self.advice) if part)
+
+
+class SettingsError(ReiterateError):
+    """A setting is wrong."""
+
+
+class ConnectionMismatch(SettingsError):
+    """This dataset holds the data of another connection."""
+
+    hint = (
+        "Give this connection a dataset of its own with `dataset`, or use the connection that the dataset belongs to."
+    )
+
+
+class SourceError(ReiterateError):
+    """Iterable refused the request."""
+
+
+class Unauthorized(SourceError):
+    """The API key was refused."""
+
+    hint = "Check the region of the connection, and that the key is a server-side key of this project."
+
+
+class Forbidden(SourceError):
+    """The API key is valid, but has no right to this resource."""
+
+    hint = "Use a server-side key with this right, or leave the table out with `tables`."
+
+
+class NotOffered(SourceError):
+    """Iterable does not offer this resource to this project."""
+
+    hint = "Leave the table out with `tables`."
+
+
+class IncompleteRead(SourceError):
+    """What arrived disagrees with the total that Iterable reports."""
+
+    hint = "Nothing was loaded; the next sync reads the table again."
+
+
+class MalformedRow(SourceError):
+    """A response holds something that is not valid JSON."""
+
+    hint = "Nothing of this response was loaded; the next sync reads it again."
+
+
+class ExportCut(SourceError):
+    """An export broke off before its end."""
+
+    hint = "Nothing of this window was loaded; the next sync reads it again."
+
+
+class GatewayError(SourceError):
+    """The data gateway could not be passed."""
+
+    hint = "Check `data_gateway`, its credentials, and that it may reach Iterable."
+
+
+class Unreachable(SourceError):
+    """Iterable did not answer."""
+
+    hint = "Check the network, `region` and the API address; then run the sync again."
+
+
+class TransientError(ReiterateError):
+    """
+    A request failed in a way that a later try may survive.
+
+    It is tried up to *tries* times in all, after *retry_after_s* seconds if Iterable named a time; then it becomes a
+    SourceError of the class *becomes*.
+    """
+
+    def __init__(
+        self,
+        what: str = "",
+        /,
+        *,
+        becomes: type[SourceError],
+        tries: int,
+        retry_after_s: float | None = None,
+        **facts: Any,  # noqa: ANN401 (passed on as they are)
+    ) -> None:
+        super().__init__(what, **facts)
+        self.becomes = becomes
+        self.tries = tries
+        self.retry_after_s = retry_after_s
+
+    def final(self) -> SourceError:
+        """Return the error that this one is once no further try is made."""
+        return self.becomes(self.what, **(self.facts | {"tries": self.tries}))
+
+
+class LoadError(ReiterateError):
+    """The destination refused a load."""
+
+    hint = "Nothing of this load was kept; the next sync loads it again."
+
+
+class DestinationBusy(LoadError):
+    """Another process holds the destination."""
+
+    hint = "Wait until it has finished, or close the program that has the database open, and try again."
+
+
+class Stopped(ReiterateError):
+    """The sync was asked to stop."""

@@ -1,0 +1,70 @@
+"""From a task to a raw file on disk; one module per kind of read."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, assert_never
+
+from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
+from reiterate.extract import exports, listings, members, metadata
+from reiterate.flow import RawFile, Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from reiterate.api import Caller
+    from reiterate.flow import Task
+
+
+def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:
+    """
+    Return the tasks that *task* is made of, as Iterable lists them now; nothing if it is to be read as it is.
+
+    :raises SourceError: when Iterable does not list them
+    """
+    if not isinstance(task.scope, Whole):
+        return None
+    match task.table.read:
+        case ListMembers() as read:
+            return members.parts(task, read, caller)
+        case KeyedValues() as read:
+            return metadata.parts(task, read, caller)
+        case Export() | Listing():
+            return None
+        case _:
+            assert_never(task.table.read)
+
+
+def fetch(task: Task, caller: Caller, target: Path, *, pool: metadata.Mapper, clock: Callable[[], datetime]) -> RawFile:
+    """
+    Read *task* whole into *target*, one JSON object a line.
+
+    *pool* maps a function over values in several threads, in order.
+
+    :raises SourceError: when it cannot be read whole; *target* is then of no use
+    """
+    read_at = clock()
+    began = time.monotonic()
+    match task.table.read:
+        case Export() as read:
+            rows = exports.fetch(task, read, caller, target)
+        case Listing() as read:
+            rows = listings.fetch(read, caller, target)
+        case ListMembers() as read:
+            rows = members.fetch(task, read, caller, target)
+        case KeyedValues() as read:
+            rows = metadata.fetch(task, read, caller, target, pool=pool)
+        case _:
+            assert_never(task.table.read)
+    return RawFile(
+        task=task,
+        path=target,
+        rows=rows,
+        size_bytes=target.stat().st_size,
+        requests=caller.requests,
+        read_at=read_at,
+        seconds=time.monotonic() - began,
+        lane="direct",
+    )

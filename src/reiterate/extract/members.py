@@ -1,0 +1,46 @@
+"""The users of one list: a stream of identifiers, one a line, in no order (FACTS.md 9)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from reiterate.extract import listings
+from reiterate.flow import Part, Task, Write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reiterate.api import Caller
+    from reiterate.catalog.model import ListMembers
+
+
+def parts(task: Task, read: ListMembers, caller: Caller) -> tuple[Task, ...]:
+    """Return one task per list."""
+    lists = listings.rows(read.parents, caller, {})
+    ids = sorted({row[read.parents.id] for row in lists})
+    return tuple(Task(task.table, Part(read.parameter, list_id), Write.REPLACE) for list_id in ids)
+
+
+def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> int:
+    """
+    Write the members of the task's list to *target*; return how many.
+
+    A line with an ``@`` is an email address; any other is a user id, as projects keyed by user id give them.
+    """
+    if not isinstance(task.scope, Part):
+        message = f"members are read list by list, not by {task.scope}"
+        raise TypeError(message)
+    lines = target.with_suffix(".txt")
+    try:
+        caller.download(read.path, {read.parameter: str(task.scope.value)}, lines, json_lines=False)
+        count = 0
+        with lines.open(encoding="utf-8") as identifiers, target.open("w", encoding="utf-8") as file:
+            for line in identifiers:
+                if identifier := line.strip():
+                    kind = "email" if "@" in identifier else "userId"
+                    file.write(json.dumps({task.scope.field: task.scope.value, kind: identifier}) + "\n")
+                    count += 1
+    finally:
+        lines.unlink(missing_ok=True)
+    return count

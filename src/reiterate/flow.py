@@ -1,0 +1,271 @@
+"""
+The nouns that walk through the house, and the events that a run yields.
+
+    Connection ─► plan ─► Task ─► fetch ─► RawFile ─► parse ─► Batch ─► Sink ─► rows and a Fact
+
+A task is the unit of reading, of retry and of commit. Every event is a value; bars, logs and JSON only render it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from reiterate.catalog.model import Table, Type
+    from reiterate.errors import ReiterateError
+
+
+# ── from the planner to the sink ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All rows of a table at once."""
+
+    def __str__(self) -> str:
+        return "whole table"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of a table whose *field* (source spelling) holds *value*: one list, one metadata table."""
+
+    field: str
+    value: str | int
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.value}"
+
+
+class Write(StrEnum):
+    """What the rows of a task do to those that the destination has."""
+
+    APPEND = "append"
+    """They are new: nothing of their window was ever read before."""
+    MERGE = "merge"
+    """They are added or replace the row of the same identity; none is removed."""
+    REPLACE = "replace"
+    """They take the place of all rows of the task's scope."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A table and a part of it, to be read whole or not at all.
+
+    *since* restricts a merged listing to rows whose replication key is not older (UTC).
+    """
+
+    table: Table
+    scope: Window | Part | Whole
+    write: Write
+    since: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.table.name} ({self.scope})"
+
+    def halves(self) -> tuple[Task, ...]:
+        """Return two tasks with half the window each; none if the scope cannot be halved."""
+        if not isinstance(self.scope, Window):
+            return ()
+        return tuple(replace(self, scope=half) for half in self.scope.halves())
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """
+    What Iterable answered for one task, on disk: one JSON object a line, read to the end.
+
+    *read_at* is the instant (UTC) before the first request, *seconds* the time from there to the last byte,
+    *size_bytes* the size on disk, *rows* the number of lines.
+    """
+
+    task: Task
+    path: Path
+    rows: int
+    size_bytes: int
+    requests: int
+    read_at: datetime
+    seconds: float
+    lane: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    A column of a table in the destination, and the source field that it holds.
+
+    *variant* marks the second column of a field, for values that the type of its first one cannot hold. Technical
+    columns hold no field.
+    """
+
+    name: str
+    type: Type
+    field: str | None
+    variant: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    The typed rows of one task: a DuckDB query over its raw file, not yet run, with *columns* in order.
+
+    Rows are unique by the table's identity. *key* names the columns that tell them apart: all of them together, or
+    the first that is not null if *first_of*.
+    """
+
+    task: Task
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    first_of: bool
+    cursor_range: tuple[datetime, datetime] | None
+    """smallest and largest value (UTC) of the replication key, if every row of a window has one"""
+    query: str
+    source_rows: int
+    """rows of the raw file, repetitions included"""
+
+    @property
+    def new(self) -> bool:
+        """Whether no row can be in the destination yet: the window was never read, and all rows lie inside it."""
+        if self.task.write is not Write.APPEND or not isinstance(self.task.scope, Window):
+            return False
+        window = self.task.scope
+        return not self.source_rows or (
+            self.cursor_range is not None and window.start <= self.cursor_range[0] and self.cursor_range[1] < window.end
+        )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A task is in the destination, rows and fact committed together."""
+
+    task: Task
+    rows: int
+    """rows read from Iterable"""
+    added: int
+    changed: int
+    removed: int
+    size_bytes: int
+    requests: int
+    seconds: float
+    """reading, in seconds; loading is ``load_seconds``"""
+    load_seconds: float
+    new_columns: tuple[Column, ...] = ()
+
+
+# ── what else a run yields ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The plan is made; reading begins."""
+
+    run_id: str
+    connection: str
+    at: datetime
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """Iterable named the parts of a table; a task for each joins the run."""
+
+    task: Task
+    into: tuple[Task, ...]
+    removed: int
+    """rows that went because their part is no longer listed"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """Reading of a task begins."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many rows and bytes of a task have arrived up to now."""
+
+    task: Task
+    rows: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A task waits *seconds* for *reason*: a documented limit, or a retry."""
+
+    task: Task
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """An export broke off; its window is read in two halves instead."""
+
+    task: Task
+    into: tuple[Task, ...]
+    error: ReiterateError
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task could not be done; its table is incomplete until a later run does it."""
+
+    task: Task
+    error: ReiterateError
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    """some tables failed"""
+    FAILED = "failed"
+    """nothing could be done"""
+    STOPPED = "stopped"
+    """a person asked to stop; what was committed stays"""
+    INTERRUPTED = "interrupted"
+    """the process died; found by the next run"""
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """What a run did to one table."""
+
+    table: Table
+    tasks: int = 0
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    size_bytes: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    new_columns: tuple[Column, ...] = ()
+    errors: tuple[ReiterateError, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The run is over; the last event."""
+
+    run_id: str
+    status: Status
+    at: datetime
+    elapsed_s: float
+    tables: tuple[TableSummary, ...] = ()
+
+
+Event = RunStarted | Discovered | Started | Progress | Waiting | Split | Loaded | Failed | RunFinished

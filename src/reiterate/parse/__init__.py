@@ -1,0 +1,8 @@
+"""From a raw file to a typed relation: names, types, variants, identity. The same for every sink."""
+
+from __future__ import annotations
+
+from reiterate.parse.columns import first_columns, snake_case
+from reiterate.parse.relation import Parser
+
+__all__ = ["Parser", "first_columns", "snake_case"]

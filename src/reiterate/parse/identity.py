@@ -1,0 +1,81 @@
+"""
+What tells the rows of a table apart, as DuckDB SQL over a scan.
+
+``_event_id`` is a contract with people's warehouses: the md5 (hex) of the table's name and ``field=value`` of each
+identifying field that is not null, in the catalog's order, joined by the unit separator (U+001F). The instant counts
+in whole seconds since 1970; lists and objects as compact JSON. From the second occurrence of the same on, ``#2``,
+``#3``, … follows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from reiterate import sql
+from reiterate.catalog.model import ByEvent, ByFields, ByFirst
+from reiterate.parse import columns, types
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Column
+    from reiterate.parse.scan import Scan
+
+SEPARATOR = "chr(31)"
+PERSON = ("email", "itblUserId", "userId")
+"""Whose event it is: the first that the row has."""
+
+
+def fields(table: Table) -> tuple[str, ...]:
+    """Return the source fields that the identity of a row of *table* is made of."""
+    if isinstance(table.identity, ByEvent):
+        return (*table.identity.fields, *PERSON)
+    return table.identity.fields
+
+
+def expression(table: Table, scan: Scan) -> str:
+    """Return a text that is the same for rows that are the same, occurrences apart."""
+    there = scan.forms.keys()
+    match table.identity:
+        case ByEvent(identifying):
+            values = [(field, _event_value(field, table, scan)) for field in identifying if field in there]
+            if person := [scan.text(field) for field in PERSON if field in there]:
+                values.append(("who", f"coalesce({sql.listed(person)})"))
+            return _joined([sql.literal(table.name)], values)
+        case ByFields(identifying):
+            return _joined(["''"], [(field, scan.text(field)) for field in identifying if field in there])
+        case ByFirst(identifying):
+            named = [scan.text(field) for field in identifying if field in there]
+            return f"coalesce({sql.listed([*named, 'line::VARCHAR'])})"
+        case _:
+            assert_never(table.identity)
+
+
+def _event_value(field: str, table: Table, scan: Scan) -> str:
+    text = scan.text(field)
+    if field != table.cursor:
+        return text
+    return f"coalesce(epoch({types.instant(text)})::BIGINT::VARCHAR, {text})"
+
+
+def _joined(first: list[str], values: Iterable[tuple[str, str]]) -> str:
+    parts = [*first, *(f"{sql.literal(f'{field}=')} || {value}" for field, value in values)]
+    return f"concat_ws({SEPARATOR}, {sql.listed(parts)})"
+
+
+def event_id(identity: str, occurrence: str = "1") -> str:
+    """Return the expression of ``_event_id`` for an identity and the number of its occurrence, from 1."""
+    if occurrence == "1":
+        return f"md5({identity})"
+    return (
+        f"md5(CASE WHEN {occurrence} > 1 THEN concat({identity}, {SEPARATOR}, '#', {occurrence}) ELSE {identity} END)"
+    )
+
+
+def key(table: Table, names: Collection[Column]) -> tuple[str, ...]:
+    """Return the names of the columns that tell rows apart in the destination."""
+    if isinstance(table.identity, ByEvent):
+        return (columns.EVENT_ID.name,)
+    by_field = {column.field: column.name for column in names if not column.variant}
+    return tuple(by_field[field] for field in table.identity.fields)

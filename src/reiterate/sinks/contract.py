@@ -1,0 +1,91 @@
+"""What every sink promises. Free of any database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch, Column, Part, Status
+    from reiterate.ledger import Fact, Ledger
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a load did to the rows of a table."""
+
+    added: int
+    changed: int
+    removed: int
+    new_columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as the destination records it; *asked* is JSON without secrets."""
+
+    run_id: str
+    connection: str
+    started_at: datetime
+    asked: str
+    finished_at: datetime | None = None
+    status: Status | None = None
+    rows: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What stands in a table: its rows, and the newest value of its replication key (UTC), if it has one."""
+
+    rows: int
+    newest: datetime | None
+
+
+class Sink(Protocol):
+    """
+    A destination that is open for one process.
+
+    Rows and fact of a load become durable together or not at all; a process that dies at any instant leaves the
+    destination as it was after the last load that returned.
+    """
+
+    @property
+    def spool(self) -> Path:
+        """A directory for raw files that no other process uses while this sink is open; empty at first."""
+
+    def ledger(self) -> Ledger:
+        """Return the facts whose rows are in the destination."""
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        """Return the columns that *table* has, technical ones included; none if there is no such table."""
+
+    def load(self, batch: Batch, fact: Fact) -> Outcome:
+        """
+        Write the rows of *batch* as its task says, and *fact* with them.
+
+        :raises LoadError: when the destination refuses; nothing of the batch is kept then
+        """
+
+    def retain(self, table: Table, parts: Collection[Part]) -> int:
+        """Remove the rows of parts that are not among *parts*; return how many."""
+
+    def begin(self, run: Run) -> None:
+        """Record a run that starts; one that never finished is marked as interrupted."""
+
+    def finish(self, run: Run) -> None:
+        """Record how a run ended."""
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        """Return the latest runs, newest first."""
+
+    def state(self, table: Table) -> TableState | None:
+        """Return what stands in *table*, or nothing if there is no such table."""
+
+    def close(self) -> None:
+        """Let go of the destination."""

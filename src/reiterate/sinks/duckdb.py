@@ -1,0 +1,354 @@
+"""The embedded destination: the relation goes straight into a DuckDB file, in one transaction with its fact."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from reiterate import sql
+from reiterate.catalog.model import Type
+from reiterate.errors import ConnectionMismatch, DestinationBusy, LoadError, SettingsError
+from reiterate.flow import Column, Part, Status, Write
+from reiterate.ledger import Fact, Ledger
+from reiterate.sinks.contract import Outcome, Run, TableState
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch
+
+MEMORY_LIMIT = "300MB"
+
+RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
+
+OWN_TABLES = {
+    RUNS: """
+        run_id VARCHAR, connection VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ, status VARCHAR,
+        "rows" BIGINT, message VARCHAR, asked JSON, reiterate_version VARCHAR, duckdb_version VARCHAR""",
+    READS: """
+        run_id VARCHAR, table_name VARCHAR, part VARCHAR, window_start TIMESTAMPTZ, window_end TIMESTAMPTZ,
+        read_at TIMESTAMPTZ, loaded_at TIMESTAMPTZ, "rows" BIGINT, added BIGINT, changed BIGINT, removed BIGINT,
+        bytes BIGINT, requests BIGINT, seconds DOUBLE, lane VARCHAR""",
+    COLUMNS: """
+        table_name VARCHAR, source_field VARCHAR, column_name VARCHAR, type VARCHAR, variant BOOLEAN,
+        since TIMESTAMPTZ""",
+}
+"""Names and columns are a contract with people's warehouses."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DuckDBSink:
+    """
+    A schema of a DuckDB file; see :class:`reiterate.sinks.Sink` for what each method promises.
+
+    DuckDB lets one process at a time open a file for writing, so runs cannot interleave.
+
+    :raises SettingsError: when the file cannot be opened, or is no database
+    :raises DestinationBusy: when another process has it open
+    """
+
+    def __init__(self, path: Path, dataset: str) -> None:
+        self.path = path
+        self.dataset = dataset
+        self._database = _open(path)
+        with self._transaction():
+            self._database.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.name(dataset)}")
+            for table, definition in OWN_TABLES.items():
+                self._database.execute(f"CREATE TABLE IF NOT EXISTS {self._name(table)} ({definition})")
+        # whoever wrote there is dead: the file's lock is ours
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir(parents=True)
+
+    @property
+    def spool(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.spool")
+
+    def close(self) -> None:
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self._database.close()
+
+    # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ledger(self) -> Ledger:
+        found = self._rows(
+            f"""SELECT run_id, table_name, {_us("window_start")}, {_us("window_end")}, part, {_us("read_at")}, "rows",
+                bytes, requests, seconds, lane FROM {self._name(READS)}
+                WHERE table_name IN (SELECT table_name FROM duckdb_tables() WHERE schema_name = ?)""",
+            self.dataset,
+        )
+        return Ledger(
+            Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
+            for run, table, start, end, part, read_at, *numbers in found
+        )
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        found = self._rows(
+            f"""SELECT column_name, type, source_field, variant FROM {self._name(COLUMNS)}
+                WHERE table_name = ? ORDER BY rowid""",
+            table.name,
+        )
+        return tuple(Column(name, Type(type_), field, variant) for name, type_, field, variant in found)
+
+    def begin(self, run: Run) -> None:
+        others = self._rows(f"SELECT DISTINCT connection FROM {self._name(RUNS)} WHERE connection <> ?", run.connection)
+        if others:
+            raise ConnectionMismatch(
+                dataset=self.dataset, destination=self.path, belongs_to=others[0][0], connection=run.connection
+            )
+        with self._transaction():
+            self._database.execute(
+                f"UPDATE {self._name(RUNS)} SET status = ? WHERE status = ?", [Status.INTERRUPTED, Status.RUNNING]
+            )
+            self._database.execute(
+                f"""INSERT INTO {self._name(RUNS)} (run_id, connection, started_at, status, asked, reiterate_version,
+                    duckdb_version) VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                [
+                    run.run_id,
+                    run.connection,
+                    run.started_at,
+                    Status.RUNNING,
+                    run.asked,
+                    version("reiterate"),
+                    duckdb.__version__,
+                ],
+            )
+
+    def finish(self, run: Run) -> None:
+        with self._transaction():
+            self._database.execute(
+                f"""UPDATE {self._name(RUNS)} SET finished_at = ?, status = ?, "rows" = ?, message = ?
+                    WHERE run_id = ?""",
+                [run.finished_at, run.status, run.rows, run.message, run.run_id],
+            )
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        found = self._rows(
+            f"""SELECT run_id, connection, {_us("started_at")}, asked, {_us("finished_at")}, status, "rows", message
+                FROM {self._name(RUNS)} ORDER BY started_at DESC, rowid DESC LIMIT {limit:d}"""
+        )
+        return [
+            Run(
+                run_id,
+                connection,
+                _moment(started_at),
+                asked,
+                None if finished_at is None else _moment(finished_at),
+                Status(status),
+                rows or 0,
+                message or "",
+            )
+            for run_id, connection, started_at, asked, finished_at, status, rows, message in found
+        ]
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, batch: Batch, fact: Fact) -> Outcome:
+        table = batch.task.table
+        with self._transaction(table=table.name, part=batch.task.scope):
+            new = self._fit(batch, fact.read_at)
+            added, changed, removed = self._write(batch)
+            self._database.execute(
+                f"INSERT INTO {self._name(READS)} VALUES (?, ?, ?, ?, ?, ?, now(), ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    fact.run_id,
+                    fact.table,
+                    fact.part,
+                    fact.window and fact.window.start,
+                    fact.window and fact.window.end,
+                    fact.read_at,
+                    fact.rows,
+                    added,
+                    changed,
+                    removed,
+                    fact.size_bytes,
+                    fact.requests,
+                    fact.seconds,
+                    fact.lane,
+                ],
+            )
+        return Outcome(added, changed, removed, new)
+
+    def _fit(self, batch: Batch, since: datetime) -> tuple[Column, ...]:
+        """Make the table as wide as the batch; return the columns that are new to a table that was there."""
+        table = batch.task.table.name
+        there = {
+            name
+            for (name,) in self._rows(
+                "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", self.dataset, table
+            )
+        }
+        if not there:
+            # a table that a person dropped starts anew; its facts went with it
+            for own in (READS, COLUMNS):
+                self._database.execute(f"DELETE FROM {self._name(own)} WHERE table_name = ?", [table])
+            self._database.execute(f"CREATE TABLE {self._name(table)} AS {batch.query} LIMIT 0")
+        types = dict(self._rows(f"SELECT column_name, column_type FROM (DESCRIBE {batch.query})"))
+        recorded = {column.name for column in self.columns(batch.task.table)}
+        for column in batch.columns:
+            if there and column.name not in there:
+                self._database.execute(
+                    f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {types[column.name]}"
+                )
+            if column.name not in recorded:
+                self._database.execute(
+                    f"INSERT INTO {self._name(COLUMNS)} VALUES (?, ?, ?, ?, ?, ?)",
+                    [table, column.field, column.name, column.type, column.variant, since],
+                )
+        return tuple(column for column in batch.columns if there and column.name not in recorded)
+
+    def _write(self, batch: Batch) -> tuple[int, int, int]:
+        """Return how many rows were added, changed and removed."""
+        table = self._name(batch.task.table.name)
+        if batch.new:
+            return self._count(f"INSERT INTO {table} BY NAME {batch.query}"), 0, 0
+        scope, query, removed = self._bounds(batch), f"({batch.query})", 0
+        if batch.task.write is Write.REPLACE:
+            query = "staged"
+            self._database.execute(f"CREATE OR REPLACE TEMP TABLE {query} AS {batch.query}")
+            removed = self._count(
+                f"DELETE FROM {table} AS t WHERE {scope} AND NOT EXISTS (FROM {query} AS s WHERE {_same(batch)})"
+            )
+        before = self._size(table)
+        names = [sql.name(column.name) for column in batch.columns]
+        touched = self._count(
+            f"""MERGE INTO {table} AS t USING {query} AS s ON {scope} AND {_same(batch)}
+                WHEN MATCHED AND ({sql.listed((f"s.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")})
+                    {_not_older(batch)} THEN UPDATE SET {sql.listed(f"{name} = s.{name}" for name in names)}
+                WHEN NOT MATCHED THEN INSERT ({sql.listed(names)})
+                    VALUES ({sql.listed(f"s.{name}" for name in names)})"""
+        )
+        added = self._size(table) - before
+        return added, touched - added, removed
+
+    def _bounds(self, batch: Batch) -> str:
+        """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
+        scope = batch.task.scope
+        if isinstance(scope, Part):
+            column = next(column for column in batch.columns if column.field == scope.field and not column.variant)
+            return f"t.{sql.name(column.name)} = {sql.literal(scope.value)}"
+        if isinstance(scope, Window) and batch.cursor_range and not batch.first_of:
+            # events keep their instant: the cost of a merge depends on the window, not on the table
+            cursor = _cursor(batch)
+            first, last = (sql.literal(moment.isoformat()) for moment in batch.cursor_range)
+            return f"t.{cursor} BETWEEN {first}::TIMESTAMPTZ AND {last}::TIMESTAMPTZ"
+        return "true"
+
+    def retain(self, table: Table, parts: Collection[Part]) -> int:
+        columns = {column.field: column.name for column in self.columns(table) if not column.variant}
+        if not columns:
+            return 0
+        fields = {part.field for part in parts}
+        kept = " AND ".join(
+            f"{sql.name(columns[field])} NOT IN ({sql.listed(sql.literal(part.value) for part in parts)})"
+            for field in fields
+        )
+        with self._transaction(table=table.name):
+            return self._count(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+
+    def state(self, table: Table) -> TableState | None:
+        columns = {column.field: column.name for column in self.columns(table) if not column.variant}
+        if not columns:
+            return None
+        newest = _us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
+        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
+        return TableState(rows, None if newest_us is None else _moment(newest_us))
+
+    # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _transaction(self, **facts: Any) -> Iterator[None]:  # noqa: ANN401 (passed on to the error)
+        """Keep all that happens inside, or nothing of it."""
+        self._database.begin()
+        try:
+            yield
+            self._database.commit()
+        except BaseException as error:
+            with contextlib.suppress(duckdb.Error):
+                self._database.rollback()
+            if isinstance(error, duckdb.Error):
+                raise LoadError(destination=self.path, **facts, reason=_first_line(error)) from error
+            raise
+
+    def _name(self, table: str) -> str:
+        return f"{sql.name(self.dataset)}.{sql.name(table)}"
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._database.execute(query, list(values)).fetchall()
+
+    def _count(self, statement: str) -> int:
+        ((count,),) = self._database.execute(statement).fetchall()
+        return int(count)
+
+    def _size(self, table: str) -> int:
+        return self._count(f"SELECT count(*) FROM {table}")
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    if not path.parent.is_dir():
+        raise SettingsError(
+            "The directory of the destination does not exist.",
+            hint="Create it, or name another file.",
+            destination=path,
+        )
+    try:
+        database = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"})
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise DestinationBusy(destination=path, reason=_first_line(error)) from error
+        raise SettingsError(
+            "The destination cannot be opened.",
+            hint="Name a DuckDB file that you may read and write, or a new one.",
+            destination=path,
+            reason=_first_line(error),
+        ) from error
+    database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    return database
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0][:300]
+
+
+def _same(batch: Batch) -> str:
+    """Return the condition that a row ``s`` of the batch is the row ``t`` of the destination."""
+    if batch.first_of:
+        sides = (sql.listed(f"{side}.{sql.name(column)}" for column in batch.key) for side in "ts")
+        return " = ".join(f"coalesce({side})" for side in sides)
+    return " AND ".join(f"t.{sql.name(column)} IS NOT DISTINCT FROM s.{sql.name(column)}" for column in batch.key)
+
+
+def _not_older(batch: Batch) -> str:
+    """Let no row take the place of one with a later replication key: windows may be loaded in any order."""
+    if batch.task.table.cursor is None:
+        return ""
+    cursor = _cursor(batch)
+    return f"AND (s.{cursor} >= t.{cursor} OR t.{cursor} IS NULL)"
+
+
+def _cursor(batch: Batch) -> str:
+    return next(
+        sql.name(column.name)
+        for column in batch.columns
+        if column.field == batch.task.table.cursor and not column.variant
+    )
+
+
+def _us(expression: str) -> str:
+    return f"epoch_us({expression})"
+
+
+def _moment(epoch_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=epoch_us)
+
+
+def _window(start_us: int | None, end_us: int | None) -> Window | None:
+    return None if start_us is None or end_us is None else Window(_moment(start_us), _moment(end_us))
