@@ -1,0 +1,39 @@
+"""
+Replicates everything an Iterable project holds into a database: nothing lost, nothing twice.
+
+>>> import reiterate
+>>> for event in reiterate.sync(api_key="…", start_date="09/01/2026"):  # doctest: +SKIP
+...     print(event)
+"""
+
+from __future__ import annotations
+
+from reiterate.errors import ReiterateError
+from reiterate.library import (
+    Calls,
+    Check,
+    ConnectionStatus,
+    Plan,
+    TableStatus,
+    check,
+    plan,
+    settings,
+    status,
+    sync,
+    tables,
+)
+
+__all__ = [
+    "Calls",
+    "Check",
+    "ConnectionStatus",
+    "Plan",
+    "ReiterateError",
+    "TableStatus",
+    "check",
+    "plan",
+    "settings",
+    "status",
+    "sync",
+    "tables",
+]

@@ -101,7 +101,9 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
         for event in _events(walk, tasks, record.run_id):
             tally.note(event)
             yield event
-        status = Status.STOPPED if walk.stop.is_set() else tally.status
+        status = tally.status
+    except Stopped:
+        pass
     finally:
         walk.stop.set()
         at = walk.clock()
@@ -121,8 +123,8 @@ def _events(walk: Walk, tasks: Iterable[Task], run_id: str) -> Iterator[Event]:
                     yield _discovered(walk.sink, task, parts)
                 case RawFile() as raw:
                     yield _load(walk.sink, parser, raw, run_id)
-                case Refused(_, Stopped()):
-                    return
+                case Refused(_, Stopped() as stopped):
+                    raise stopped
                 case Refused(task, ExportCut() as error) if halves := task.halves():
                     readers.add(halves)
                     yield Split(task, halves, error)

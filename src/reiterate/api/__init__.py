@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from reiterate.api.client import Caller, Client, Listener
-from reiterate.api.limits import LIMITS, Limit, Pacer, limit_of
+from reiterate.api.limits import LIMITS, Limit, Pacer, least_s, limit_of
 
-__all__ = ["LIMITS", "Caller", "Client", "Limit", "Listener", "Pacer", "limit_of"]
+__all__ = ["LIMITS", "Caller", "Client", "Limit", "Listener", "Pacer", "least_s", "limit_of"]

@@ -207,6 +207,19 @@ class Caller:
 
         return self._retrying(read)
 
+    def touch(self, path: str, params: Mapping[str, str]) -> None:
+        """
+        Ask for *path* and look no further than at whether it is granted.
+
+        :raises SourceError: when Iterable refuses, or does not answer after all retries
+        """
+
+        def look() -> None:
+            with self._open(path, params):
+                pass
+
+        self._retrying(look)
+
     def download(self, path: str, params: Mapping[str, str], target: Path, *, json_lines: bool) -> Downloaded:
         """
         Write the lines that ``GET path`` streams to *target*, whole or not at all; with *json_lines* each is an object.

@@ -57,6 +57,11 @@ def limit_of(path: str) -> Limit:
     return next((limit for limit in LIMITS if path.startswith(limit.paths)), NO_LIMIT)
 
 
+def least_s(limit: Limit, calls: int, *, factor: float) -> float:
+    """Return the least time (seconds) that *limit*, multiplied by *factor*, lets so many calls take."""
+    return max(calls - 1, 0) // max(limit.calls * factor, 1) * limit.period_s if calls else 0.0
+
+
 class Pacer:
     """
     Lets requests pass as fast as the limits allow, and no faster.

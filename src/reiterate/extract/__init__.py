@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
 from reiterate.extract import exports, listings, members, metadata
+from reiterate.extract.probes import probe
 from reiterate.flow import RawFile, Whole
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from reiterate.api import Caller
     from reiterate.flow import Task
+
+
+__all__ = ["fetch", "parts", "probe"]
 
 
 def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:

@@ -26,9 +26,13 @@ def fetch(task: Task, read: Export, caller: Caller, target: Path) -> int:
     if not isinstance(task.scope, Window):
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
-    params = {
+    return caller.download(read.path, window_params(read, task.scope), target, json_lines=True).rows
+
+
+def window_params(read: Export, window: Window) -> dict[str, str]:
+    """Return the parameters of a request for *window*: start inclusive, end exclusive (FACTS.md 8.2)."""
+    return {
         "dataTypeName": read.data_type,
-        "startDateTime": task.scope.start.strftime(TIME_FORMAT),
-        "endDateTime": task.scope.end.strftime(TIME_FORMAT),
+        "startDateTime": window.start.strftime(TIME_FORMAT),
+        "endDateTime": window.end.strftime(TIME_FORMAT),
     }
-    return caller.download(read.path, params, target, json_lines=True).rows

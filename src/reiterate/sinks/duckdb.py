@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch
 
-MEMORY_LIMIT = "300MB"
+CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
 
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
 
@@ -52,14 +52,19 @@ class DuckDBSink:
 
     DuckDB lets one process at a time open a file for writing, so runs cannot interleave.
 
+    A sink that is *read_only* only tells what is there.
+
     :raises SettingsError: when the file cannot be opened, or is no database
     :raises DestinationBusy: when another process has it open
     """
 
-    def __init__(self, path: Path, dataset: str) -> None:
+    def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
         self.path = path
         self.dataset = dataset
-        self._database = _open(path)
+        self._database = _open(path, read_only=read_only)
+        self._read_only = read_only
+        if read_only:
+            return
         with self._transaction():
             self._database.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.name(dataset)}")
             for table, definition in OWN_TABLES.items():
@@ -73,8 +78,15 @@ class DuckDBSink:
         return self.path.with_name(f"{self.path.name}.spool")
 
     def close(self) -> None:
-        shutil.rmtree(self.spool, ignore_errors=True)
+        if not self._read_only:
+            shutil.rmtree(self.spool, ignore_errors=True)
         self._database.close()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever loaded into the dataset."""
+        found = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+        return self._rows(found, self.dataset, READS) == [(0,)]
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,7 +304,7 @@ class DuckDBSink:
         return self._count(f"SELECT count(*) FROM {table}")
 
 
-def _open(path: Path) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if not path.parent.is_dir():
         raise SettingsError(
             "The directory of the destination does not exist.",
@@ -300,9 +312,9 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
             destination=path,
         )
     try:
-        database = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"})
-    except duckdb.IOException as error:
-        if "lock" in str(error):
+        database = duckdb.connect(str(path), read_only, config=CONFIG)
+    except duckdb.Error as error:
+        if "lock" in str(error) or isinstance(error, duckdb.ConnectionException):
             raise DestinationBusy(destination=path, reason=_first_line(error)) from error
         raise SettingsError(
             "The destination cannot be opened.",

@@ -1,0 +1,89 @@
+"""The commands, and how they end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from reiterate import library
+from reiterate.cli import connection, demo, render, show, words
+from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
+from reiterate.cli.options import with_settings
+from reiterate.errors import ReiterateError, SettingsError
+
+app = typer.Typer(
+    name="reiterate",
+    help="Replicates everything an Iterable project holds into a database: nothing lost, nothing twice.",
+    epilog="Try it without an account: reiterate demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(connection.app, name="connection")
+app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
+app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
+app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
+app.command("demo", epilog="Example: reiterate demo --days 30")(demo.demo)
+app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        words.out().print(f"reiterate {version('reiterate')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=lambda wanted: _version(wanted=wanted), is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")
+@with_settings
+def sync(
+    *,
+    settings: dict[str, Any],
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line on standard output.")] = False,
+) -> None:
+    """
+    Replicate what is due into the destination.
+
+    Ends with status 0 when all is well, 1 when nothing could be done, 2 for wrong settings, 3 when some tables failed.
+    """
+    loaded = library.settings(**settings)
+    console = words.err()
+    for notice in loaded.notices:
+        console.print(f"Note: {notice}", markup=False)
+    raise typer.Exit(render.follow(library.sync(loaded.connection), json_logs=json_logs))
+
+
+def main() -> None:
+    """Run the command line; end with a status and never with a traceback for what a person can cause."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(standalone_mode=True)
+    except SettingsError as error:
+        _end(error, WRONG_USAGE)
+    except ReiterateError as error:
+        _end(error, NOTHING_DONE)
+    except KeyboardInterrupt:
+        words.err().print("\nStopped. What was committed stays; run the same command to go on.")
+        sys.exit(INTERRUPTED)
+
+
+def _end(error: ReiterateError, status: int) -> None:
+    words.err().print(words.error(error), markup=False)
+    sys.exit(status)

@@ -1,0 +1,215 @@
+"""The commands about connections: create, list, show, test, metadata, delete."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.prompt import Confirm, Prompt
+
+from reiterate import library
+from reiterate.catalog import TABLES
+from reiterate.cli import show, words
+from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
+from reiterate.cli.options import with_settings
+from reiterate.errors import SettingsError
+from reiterate.settings import describe, edit
+
+FILE = Path("reiterate.toml")
+
+ASKED = {
+    "start_date": "Replicate data from which date on (MM/DD/YYYY)",
+    "window_in_days": "Longest time range of one export request, in days",
+    "region": "Region of the project, US or EU",
+    "data_gateway": "Data gateway: none, or the address of a proxy",
+}
+"""What `connection create` asks for, with the words it uses."""
+
+DEFAULTS = {"window_in_days": "30", "region": "US", "data_gateway": "none"}
+
+app = typer.Typer(help="Create, test, change and delete connections to Iterable projects.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the connection.", show_default=False)]
+Config = Annotated[Path | None, typer.Option(help="The file with connections.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
+
+
+@app.command(
+    "create", epilog="Example: reiterate connection create shop --api-key env:SHOP_KEY --start-date 09/01/2026"
+)
+@with_settings
+def create(
+    *,
+    name: Annotated[str, typer.Argument(help="Name of the connection.")] = "",
+    settings: dict[str, Any],
+    api_key: Annotated[
+        str, typer.Option(help="env:NAME, file:PATH, keyring:NAME, or the key.", show_default=False)
+    ] = "",
+    test: Annotated[bool, typer.Option(help="Test the connection before it is saved.")] = True,
+    yes: Yes = False,
+) -> None:
+    """Create a connection: ask for what flags leave out, test it, show its metadata, choose its tables."""
+    console = words.out()
+    file = _file(settings.pop("config", None))
+    asks = not yes and sys.stdin.isatty()
+    name = name or settings.pop("connection", None) or (Prompt.ask("Name of the connection") if asks else "")
+    if not name:
+        raise SettingsError("The connection has no name.", hint="Give it one: reiterate connection create NAME.")
+    if name in edit.list_connections(file):
+        raise SettingsError(
+            f"There is a connection {name} already.", hint="Delete it first, or choose another name.", file=file
+        )
+    values = dict(settings)
+    values["api_key"] = api_key or (Prompt.ask("API key, or env:NAME, file:PATH", password=True) if asks else "")
+    if asks:
+        for setting, question in ASKED.items():
+            if setting not in values:
+                values[setting] = Prompt.ask(question, default=DEFAULTS.get(setting))
+    draft = library.settings(**values).connection
+    if test and not _tested(draft) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
+        console.print("The connection was not saved. To save it untested, add --no-test.")
+        raise typer.Exit(NOTHING_DONE)
+    show.overview(TABLES[table] for table in draft.tables or TABLES)
+    if asks and "tables" not in values:
+        chosen = Prompt.ask("Which tables, separated by commas", default="all")
+        if chosen != "all":
+            values["tables"] = [table.strip() for table in chosen.split(",")]
+    library.settings(**values)
+    edit.save_connection(file, name, _written(values))
+    console.print(f"Saved connection {name} to {file}. Now: reiterate sync --connection {name}", markup=False)
+
+
+def _written(values: dict[str, Any]) -> dict[str, object]:
+    """Return settings as they stand in the file."""
+    written: dict[str, object] = dict(values)
+    for setting in ("window_in_days", "rate_limit_factor"):
+        if setting in written:
+            written[setting] = float(str(written[setting]))
+    if isinstance(written.get("tables"), str):
+        written["tables"] = [table.strip() for table in str(written["tables"]).split(",")]
+    return written
+
+
+@app.command("list", epilog="Example: reiterate connection list")
+def list_(*, config: Config = None) -> None:
+    """Show the names of all connections."""
+    file = _file(config)
+    names = edit.list_connections(file)
+    for name in names:
+        words.out().print(name)
+    if not names:
+        words.err().print(f"No connections in {file}. Create one: reiterate connection create", markup=False)
+
+
+@app.command("show", epilog="Example: reiterate connection show --connection shop")
+@with_settings
+def show_(
+    *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
+) -> None:
+    """Show the settings of a connection as a sync would use them; the key stays hidden."""
+    loaded = library.settings(**_named(name, settings))
+    found = show.grid("setting", "value")
+    for setting, value in describe(loaded.connection).items():
+        found.add_row(setting, value)
+    words.out().print(found)
+    for notice in loaded.notices:
+        words.err().print(f"Note: {notice}", markup=False)
+
+
+@app.command("test", epilog="Example: reiterate connection test shop")
+@with_settings
+def test(
+    *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
+) -> None:
+    """Tell for every table whether the key can read it, in a handful of cheap calls."""
+    loaded = library.settings(**_named(name, settings))
+    for notice in loaded.notices:
+        words.err().print(f"Note: {notice}", markup=False)
+    checks = _checks(loaded.connection)
+    refused = [check for check in checks if check.error]
+    asked = sum(len(check.tables) for check in checks)
+    if refused:
+        raise typer.Exit(NOTHING_DONE if len(refused) == len(checks) else SOME_FAILED)
+    words.out().print(f"The key can read all {asked} tables.")
+
+
+def _tested(draft: Any) -> bool:  # noqa: ANN401
+    return not any(check.error for check in _checks(draft))
+
+
+def _checks(connection: Any) -> list[library.Check]:  # noqa: ANN401
+    console = words.out()
+    found = []
+    for check in library.check(connection):
+        found.append(check)
+        for table in check.tables:
+            console.print(f"{table.name}: {check.error or 'ok'}", markup=False)
+    return found
+
+
+@app.command("metadata", epilog="Example: reiterate connection metadata shop --table email_open --lookback 7d")
+def metadata(
+    *,
+    name: Name,
+    table: Annotated[str, typer.Option(help="Show, or change, this table alone.")] = "",
+    select: Annotated[str, typer.Option(help="Replicate these tables, separated by commas, or all.")] = "",
+    start_date: Annotated[str, typer.Option(help="Replicate the table from this date on, MM/DD/YYYY.")] = "",
+    window_in_days: Annotated[str, typer.Option(help="Longest time range of one export request of the table.")] = "",
+    lookback: Annotated[str, typer.Option(help="Read again what happened so long before the last sync.")] = "",
+    config: Config = None,
+) -> None:
+    """Show the tables, columns, keys and methods of a connection, or change them."""
+    file = _file(config)
+    if table and table not in TABLES:
+        raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
+    given = {"start_date": start_date, "window_in_days": window_in_days, "lookback": lookback}
+    changes: dict[str, object] = {setting: value for setting, value in given.items() if value}
+    if changes and not table:
+        raise SettingsError(
+            f"{', '.join(changes)} is changed for one table.", hint="Name it with --table, or edit the file."
+        )
+    if "window_in_days" in changes:
+        changes["window_in_days"] = float(window_in_days)
+    if changes:
+        edit.update_connection(file, name, {"table": {table: changes}})
+    if select:
+        chosen = None if select == "all" else [one.strip() for one in select.split(",")]
+        edit.update_connection(file, name, {"tables": chosen})
+    connection = library.settings(name, config=file).connection
+    if table:
+        show.describe(TABLES[table])
+        reading = connection.settings_of(table)
+        words.out().print(
+            f"Replicated from {reading.start:%m/%d/%Y} on, at most {reading.window} a request, "
+            f"lookback {reading.lookback}."
+        )
+    else:
+        show.overview(TABLES[one] for one in TABLES if connection.tables is None or one in connection.tables)
+
+
+@app.command("delete", epilog="Example: reiterate connection delete shop --yes")
+def delete(
+    *,
+    name: Name,
+    yes: Yes = False,
+    config: Config = None,
+) -> None:
+    """Delete a connection from the file; the data in its destination stays."""
+    file = _file(config)
+    if name not in edit.list_connections(file):
+        raise SettingsError(f"There is no connection {name}.", file=file)
+    if not yes and not (sys.stdin.isatty() and Confirm.ask(f"Delete connection {name}?", default=False)):
+        words.out().print("Nothing was deleted. To delete without a question, add --yes.")
+        raise typer.Exit(NOTHING_DONE)
+    edit.delete_connection(file, name)
+    words.out().print(f"Deleted connection {name} from {file}. The data in its destination stays.", markup=False)
+
+
+def _file(config: Path | None) -> Path:
+    return config or FILE
+
+
+def _named(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {**settings, "connection": name} if name else settings

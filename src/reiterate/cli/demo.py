@@ -1,0 +1,104 @@
+"""The commands around the built-in simulator: a demonstration, and the simulator alone."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+
+from reiterate import library
+from reiterate.catalog import TABLES
+from reiterate.cli import render, show, words
+from reiterate.simulator import ServerOptions, Simulator, WorldOptions, serve
+
+END = datetime(2026, 11, 1, tzinfo=UTC)
+"""The brand's last event: the same at every demonstration, so that a second one finds nothing new."""
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+QUESTIONS = {
+    "Which campaigns are opened most?": """
+        SELECT c.name AS campaign, count(DISTINCT s.message_id) AS sent, count(DISTINCT o.message_id) AS opened,
+            round(100 * opened / sent, 1) AS percent
+        FROM iterable.email_send s JOIN iterable.campaigns c ON c.id = s.campaign_id
+        LEFT JOIN iterable.email_open o ON o.message_id = s.message_id
+        GROUP BY c.name ORDER BY percent DESC LIMIT 5""",
+    "How did the last days go?": """
+        SELECT created_at::DATE AS day, count(*) AS sends, count(DISTINCT email) AS people
+        FROM iterable.email_send GROUP BY day ORDER BY day DESC LIMIT 5""",
+}
+
+
+def demo(
+    *,
+    days: Annotated[int, typer.Option(help="How many days of events the brand has.", min=1, max=3650)] = 60,
+    events_per_day: Annotated[int, typer.Option(help="How many events a day.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another brand.")] = 7,
+    file: Annotated[Path, typer.Option(help="The DuckDB file to write.")] = Path("iterable.duckdb"),
+) -> None:
+    """Replicate an invented brand from the built-in simulator, and show what arrived."""
+    console = words.out()
+    console.print(f"Starting a local Iterable with {days} days of {words.number(events_per_day)} events each.")
+    world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed, end=END)
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+        events = library.sync(
+            config=None,
+            name="demo",
+            api_key=KEY,
+            api_address=simulator.url,
+            start_date=(END - timedelta(days=days)).date(),
+            rate_limit_factor=1_000_000.0,
+            destination=f"duckdb:///{file}",
+            dataset="iterable",
+        )
+        if (status := render.follow(events)) != 0:
+            raise typer.Exit(status)
+        expected = {name: len(simulator.truth(name)) for name in TABLES}
+    with closing(duckdb.connect(str(file), read_only=True)) as database:
+        arrived = {name: database.execute(f"SELECT count(*) FROM iterable.{name}").fetchall()[0][0] for name in TABLES}
+        wrong = [name for name in TABLES if arrived[name] != expected[name]]
+        console.print(f"\n{words.number(sum(arrived.values()))} rows in {len(arrived)} tables; the brand has as many.")
+        for question, query in QUESTIONS.items():
+            console.print(f"\n[bold]{question}[/]")
+            console.print(
+                "\n".join(line.removeprefix("        ") for line in query.strip("\n").splitlines()), style="dim"
+            )
+            answer = database.execute(query)
+            found = show.grid(*(column[0] for column in answer.description or ()))
+            for row in answer.fetchall():
+                found.add_row(*map(str, row))
+            console.print(found)
+    console.print(f"\nThe data is in {file.resolve()}: query it with any DuckDB client. Then connect your own project:")
+    console.print("  reiterate connection create", markup=False)
+    if wrong:
+        console.print(f"Error: these tables differ from the brand's truth: {', '.join(wrong)}")
+        raise typer.Exit(1)
+
+
+def simulate(
+    *,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
+    api_key: Annotated[str, typer.Option(help="The key that clients must show.")] = KEY,
+    days: Annotated[int, typer.Option(help="How many days of events the brand has.", min=1, max=3650)] = 60,
+    events_per_day: Annotated[int, typer.Option(help="How many events a day.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another brand.")] = 7,
+    limits: Annotated[bool, typer.Option("--limits", help="Enforce Iterable's documented rate limits.")] = False,
+    faults: Annotated[Path | None, typer.Option(help="JSON file with faults to inject.")] = None,
+) -> None:
+    """Run a local Iterable with an invented brand, until it is stopped."""
+    console = words.out()
+    world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed)
+    rules = tuple(json.loads(faults.read_text(encoding="utf-8"))) if faults else ()
+
+    def ready(url: str) -> None:
+        console.print(f"Iterable is simulated at {url}. In another terminal:", markup=False)
+        console.print(
+            f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …", markup=False
+        )
+
+    serve(world, ServerOptions(api_key=api_key, limits=limits, faults=rules), "127.0.0.1", port, on_ready=ready)

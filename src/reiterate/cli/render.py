@@ -1,0 +1,317 @@
+"""Three renderings of one stream of events: a live board, plain lines, JSON lines; and the summary behind them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table as Grid
+
+from reiterate.cli import words
+from reiterate.cli.exits import EXIT, NOTHING_DONE
+from reiterate.flow import (
+    Discovered,
+    Event,
+    Failed,
+    Loaded,
+    Progress,
+    RunFinished,
+    RunStarted,
+    Split,
+    Started,
+    Status,
+    Task,
+    Waiting,
+)
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderableType
+
+    from reiterate.flow import Column
+
+LONG_WAIT_S = 5.0
+"""Shorter waits are not worth a line."""
+
+
+class Renderer(Protocol):
+    """Shows events as they come; used as a context."""
+
+    def __enter__(self) -> Renderer: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+
+class JsonLines:
+    """One JSON object a line on standard output."""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        print(json.dumps(as_dict(event), default=str), flush=True)
+
+
+def as_dict(event: Event) -> dict[str, Any]:
+    """Return an event as plain values; instants are UTC in ISO form, sizes in bytes, times in seconds."""
+    said: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": _snake(event)}
+    if not isinstance(event, RunStarted | RunFinished):
+        said |= {"table": event.task.table.name, "part": str(event.task.scope)}
+    match event:
+        case RunStarted(run_id, connection, _, tasks):
+            return said | {"run_id": run_id, "connection": connection, "tasks": len(tasks)}
+        case Discovered(_, tasks, removed):
+            return said | {"tasks": len(tasks), "removed": removed}
+        case Progress(_, rows, size_bytes):
+            return said | {"rows": rows, "bytes": size_bytes}
+        case Waiting(_, seconds, reason):
+            return said | {"seconds": round(seconds, 3), "reason": reason}
+        case Split(_, into, error):
+            return said | {"into": [str(task.scope) for task in into], "error": str(error)}
+        case Loaded():
+            return said | {
+                "rows": event.rows,
+                "added": event.added,
+                "changed": event.changed,
+                "removed": event.removed,
+                "bytes": event.size_bytes,
+                "requests": event.requests,
+                "seconds": round(event.seconds, 3),
+                "load_seconds": round(event.load_seconds, 3),
+                "new_columns": [column.name for column in event.new_columns],
+            }
+        case Failed(_, error):
+            return said | {"error_type": type(error).__name__, "error": str(error)}
+        case RunFinished():
+            failed = [summary.table.name for summary in event.tables if summary.errors]
+            return said | {
+                "run_id": event.run_id,
+                "status": event.status,
+                "seconds": round(event.elapsed_s, 3),
+                "rows": sum(summary.rows for summary in event.tables),
+                "failed_tables": failed,
+            }
+        case _:
+            return said
+
+
+def _snake(event: Event) -> str:
+    name = type(event).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+class Lines:
+    """Plain lines, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        if line := _line(event):
+            self._console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", markup=False)
+
+
+def _line(event: Event) -> str:
+    match event:
+        case RunStarted(run_id, connection, _, tasks):
+            return f"run {run_id} of connection {connection}: {words.number(len(tasks))} tasks"
+        case Discovered(task, tasks, _):
+            return f"{task.table.name}: {words.number(len(tasks))} parts"
+        case Waiting(task, seconds, reason) if seconds >= LONG_WAIT_S:
+            return f"{task}: waiting {words.duration(seconds)}: {reason}"
+        case Split(task, _, error):
+            return f"{task}: broke off, reading it in halves: {error}"
+        case Loaded(task):
+            return (
+                f"{task}: {words.number(event.rows)} rows, {words.number(event.added)} added, "
+                f"{words.number(event.changed)} changed, {words.number(event.removed)} removed, "
+                f"{words.size(event.size_bytes)} in {words.duration(event.seconds)}{_columns(event.new_columns)}"
+            )
+        case Failed(task, error):
+            return f"{task}: FAILED: {error}"
+        case _:
+            return ""
+
+
+def _columns(columns: tuple[Column, ...]) -> str:
+    return f"; new columns: {', '.join(column.name for column in columns)}" if columns else ""
+
+
+@dataclass
+class _Lane:
+    """One table on the board."""
+
+    total: float = 0.0
+    done: float = 0.0
+    rows: int = 0
+    added: int = 0
+    size_bytes: int = 0
+    failed: int = 0
+    tasks: int = 0
+    finished: int = 0
+    arriving: dict[Task, Progress] = field(default_factory=dict)
+    waits: dict[Task, str] = field(default_factory=dict)
+
+
+class Board:
+    """A live table: per table its share of the time range, rows, bytes, and what it waits for."""
+
+    def __init__(self, console: Console) -> None:
+        self._lanes: dict[str, _Lane] = {}
+        self._live = Live(self, console=console, refresh_per_second=5, transient=True)
+
+    def __enter__(self) -> Board:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case RunStarted(_, _, _, tasks):
+                for task in tasks:
+                    self._add(task)
+            case Discovered(task, tasks, _):
+                self._end(task)
+                for part in tasks:
+                    self._add(part)
+            case Started(task):
+                self._lane(task).waits[task] = "asking Iterable"
+            case Waiting(task, _, reason):
+                self._lane(task).waits[task] = reason
+            case Progress(task):
+                self._lane(task).waits.pop(task, None)
+                self._lane(task).arriving[task] = event
+            case Split(task, halves, _):
+                self._end(task)
+                for half in halves:
+                    self._add(half)
+                self._lane(task).done -= _weight(task)
+            case Loaded(task):
+                self._end(task)
+                self._lane(task).rows += event.rows
+                self._lane(task).added += event.added
+                self._lane(task).size_bytes += event.size_bytes
+            case Failed(task):
+                self._end(task)
+                self._lane(task).failed += 1
+            case _:
+                pass
+
+    def _lane(self, task: Task) -> _Lane:
+        return self._lanes.setdefault(task.table.name, _Lane())
+
+    def _add(self, task: Task) -> None:
+        lane = self._lane(task)
+        lane.total += _weight(task)
+        lane.tasks += 1
+
+    def _end(self, task: Task) -> None:
+        lane = self._lane(task)
+        lane.arriving.pop(task, None)
+        lane.waits.pop(task, None)
+        lane.done += _weight(task)
+        lane.finished += 1
+
+    def __rich__(self) -> RenderableType:
+        grid = Grid(box=None, padding=(0, 2, 0, 0))
+        for heading in ("table", "", "rows", "added", "size", ""):
+            grid.add_column(heading, justify="right" if heading in {"rows", "added", "size"} else "left", no_wrap=True)
+        for name, lane in sorted(self._lanes.items()):
+            rows = lane.rows + sum(progress.rows for progress in lane.arriving.values())
+            size_bytes = lane.size_bytes + sum(progress.size_bytes for progress in lane.arriving.values())
+            grid.add_row(
+                name,
+                ProgressBar(total=lane.total or 1, completed=lane.done, width=20),
+                words.number(rows),
+                words.number(lane.added),
+                words.size(size_bytes),
+                escape(_doing(lane)),
+            )
+        return grid
+
+
+def _weight(task: Task) -> float:
+    """Return how much of its table a task is: the length of its window in seconds, or one."""
+    return task.scope.length.total_seconds() if isinstance(task.scope, Window) else 1.0
+
+
+def _doing(lane: _Lane) -> str:
+    if lane.finished == lane.tasks:
+        return "failed" if lane.failed else "done"
+    if lane.arriving:
+        return "reading"
+    reasons = Counter(lane.waits.values())
+    return f"waiting: {reasons.most_common(1)[0][0]}" if reasons else ""
+
+
+def follow(events: Iterator[Event], *, json_logs: bool = False) -> int:
+    """Render *events* to their end, the way the output wants it; return the exit status."""
+    console = words.out()
+    renderer: Renderer
+    if json_logs:
+        renderer = JsonLines()
+    elif console.is_terminal:
+        renderer = Board(console)
+    else:
+        renderer = Lines(console)
+    last: Event | None = None
+    with renderer:
+        for last in events:
+            renderer.show(last)
+    if not isinstance(last, RunFinished):
+        return NOTHING_DONE
+    if not json_logs:
+        summary(last, console)
+    return EXIT[last.status]
+
+
+def summary(event: RunFinished, console: Console) -> None:
+    """Print what a run did to each table, its new columns, and what failed."""
+    grid = Grid(box=None, padding=(0, 2, 0, 0))
+    for heading in ("table", "read", "added", "changed", "removed", "size", "requests", ""):
+        grid.add_column(heading, justify="left" if heading in {"table", ""} else "right", no_wrap=True)
+    for one in event.tables:
+        grid.add_row(
+            one.table.name,
+            *(words.number(count) for count in (one.rows, one.added, one.changed, one.removed)),
+            words.size(one.size_bytes),
+            words.number(one.requests),
+            "[red]failed[/]" if one.errors else "[green]ok[/]",
+        )
+    console.print(grid)
+    for one in event.tables:
+        if one.new_columns:
+            console.print(f"{one.table.name}{_columns(one.new_columns)}".replace("; new", ": new"), markup=False)
+        for problem, times in Counter(map(str, one.errors)).items():
+            console.print(f"{one.table.name}: {problem}{f' ({times} times)' if times > 1 else ''}", markup=False)
+    rows = sum(one.rows for one in event.tables)
+    console.print(f"{_STATUS[event.status]} {words.number(rows)} rows read in {words.duration(event.elapsed_s)}.")
+
+
+_STATUS = {
+    Status.SUCCEEDED: "All tables are up to date.",
+    Status.PARTIAL: "Some tables failed; the next sync reads what is missing.",
+    Status.FAILED: "Nothing could be read.",
+    Status.STOPPED: "Stopped. What was committed stays; run the same command to go on.",
+}

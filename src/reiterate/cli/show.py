@@ -1,0 +1,215 @@
+"""Commands that only tell: tables, plan, status."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table as Grid
+
+from reiterate import library
+from reiterate.catalog import TABLES
+from reiterate.cli import words
+from reiterate.cli.options import with_settings
+from reiterate.errors import SettingsError
+from reiterate.parse import first_columns
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Task
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def grid(*headings: str, right: Iterable[str] = ()) -> Grid:
+    found = Grid(box=None, padding=(0, 2, 0, 0))
+    for heading in headings:
+        found.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    return found
+
+
+def tables(
+    *,
+    name: Annotated[str, typer.Argument(help="Show the columns of this table.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the tables, or the columns of one."""
+    if name and name not in TABLES:
+        raise SettingsError(f"There is no table {name}.", hint=f"Tables: {', '.join(TABLES)}.")
+    chosen = [TABLES[name]] if name else list(TABLES.values())
+    if as_json:
+        words.out().print_json(json.dumps([described(table) for table in chosen]))
+    elif name:
+        describe(chosen[0])
+    else:
+        overview(chosen)
+
+
+def overview(chosen: Iterable[Table]) -> None:
+    """Print what each table holds, how it is replicated, and by which keys."""
+    found = grid("table", "method", "primary key", "replication key", "source")
+    for table in chosen:
+        found.add_row(table.name, table.method, ", ".join(table.key), table.cursor or "", table.endpoint)
+    words.out().print(found)
+
+
+def describe(table: Table) -> None:
+    """Print the columns of one table."""
+    console = words.out()
+    console.print(f"[bold]{table.name}[/]: {table.about}")
+    console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
+    found = grid("column", "type", "source field", "meaning")
+    for column, about in _columns(table):
+        found.add_row(column["name"], column["type"], column["field"] or "", about)
+    console.print(found)
+
+
+def described(table: Table) -> dict[str, Any]:
+    """Return the metadata of one table as plain values."""
+    return {
+        "name": table.name,
+        "about": table.about,
+        "method": table.method,
+        "primary_key": list(table.key),
+        "identity": list(table.identity.fields),
+        "replication_key": table.cursor,
+        "source": table.endpoint,
+        "docs": table.docs,
+        "columns": [{**column, "about": about} for column, about in _columns(table)],
+    }
+
+
+def _columns(table: Table) -> list[tuple[dict[str, Any], str]]:
+    abouts = {field.name: field.about for field in table.fields}
+    return [
+        (
+            {"name": column.name, "type": str(column.type), "field": column.field},
+            abouts.get(column.field or "", "What tells this event from all others; stable across syncs."),
+        )
+        for column in first_columns(table)
+    ]
+
+
+@with_settings
+def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
+    """
+    Show what a sync would read: windows, calls, and the least time that Iterable's limits allow.
+
+    Asks Iterable only for its lists and metadata tables; changes nothing.
+    """
+    found = library.plan(**settings)
+    if as_json:
+        words.out().print_json(json.dumps(_planned(found)))
+        return
+    console = words.out()
+    rows = grid("table", "tasks", "from", "to", "write", right=("tasks",))
+    for name, tasks in _by_table(found.tasks).items():
+        windows = [task.scope for task in tasks if isinstance(task.scope, Window)]
+        rows.add_row(
+            name,
+            words.number(len(tasks)),
+            words.moment(min(window.start for window in windows)) if windows else "all",
+            words.moment(max(window.end for window in windows)) if windows else "",
+            ", ".join(sorted({task.write.value for task in tasks})),
+        )
+    console.print(rows)
+    calls = grid("limit", "calls", "at least", right=("calls", "at least"))
+    for one in found.calls:
+        calls.add_row(one.limit.name, words.number(one.calls), words.duration(one.least_s))
+    console.print(calls)
+    for task, error in found.refused:
+        console.print(f"{task.table.name}: {error}", markup=False)
+    console.print(f"A sync takes at least {words.duration(found.least_s)} by Iterable's limits.")
+
+
+def _by_table(tasks: Sequence[Task]) -> dict[str, list[Task]]:
+    found: dict[str, list[Task]] = {}
+    for task in sorted(tasks, key=lambda task: task.table.name):
+        found.setdefault(task.table.name, []).append(task)
+    return found
+
+
+def _planned(found: library.Plan) -> dict[str, Any]:
+    return {
+        "tasks": [
+            {"table": task.table.name, "part": str(task.scope), "write": task.write.value} for task in found.tasks
+        ],
+        "calls": [{"limit": one.limit.name, "calls": one.calls, "least_s": one.least_s} for one in found.calls],
+        "least_s": found.least_s,
+        "refused": [{"table": task.table.name, "error": str(error)} for task, error in found.refused],
+    }
+
+
+@with_settings
+def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
+    """Show per table its rows, how fresh they are, when it was last read, and what is left to read."""
+    found = library.status(**settings)
+    if as_json:
+        words.out().print_json(json.dumps(_stated(found), default=str))
+        return
+    console = words.out()
+    rows = grid("table", "rows", "newest row", "last read", "left to read", right=("rows",))
+    for one in found.tables:
+        rows.add_row(
+            one.table.name,
+            words.number(one.state.rows) if one.state else "-",
+            words.moment(one.state.newest) if one.state and one.table.cursor else "",
+            words.moment(one.read_at),
+            _left(one.due),
+        )
+    console.print(rows)
+    destination = found.connection.destination
+    console.print(f"Destination {destination.url}, dataset {destination.dataset}.", markup=False)
+    for last in found.runs[:1]:
+        ended = f", ended {words.moment(last.finished_at)}" if last.finished_at else ""
+        console.print(
+            f"Last run: {last.status}, started {words.moment(last.started_at)}{ended}, {words.number(last.rows)} rows.",
+            markup=False,
+        )
+        if last.message:
+            console.print(last.message, markup=False)
+    if not found.runs:
+        console.print("No sync yet.")
+
+
+def _left(due: Sequence[Task]) -> str:
+    windows = [task.scope for task in due if isinstance(task.scope, Window)]
+    if not windows:
+        return "all, as always"
+    return f"{words.duration(sum(window.length.total_seconds() for window in windows))} in {len(windows)} windows"
+
+
+def _stated(found: library.ConnectionStatus) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "connection": found.connection.name,
+        "destination": found.connection.destination.url,
+        "dataset": found.connection.destination.dataset,
+        "tables": [
+            {
+                "table": one.table.name,
+                "rows": one.state.rows if one.state else None,
+                "newest": one.state.newest if one.state else None,
+                "read_at": one.read_at,
+                "age_s": (now - one.read_at).total_seconds() if one.read_at else None,
+                "due": [str(task.scope) for task in one.due],
+            }
+            for one in found.tables
+        ],
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "status": run.status,
+                "started_at": run.started_at,
+                "finished_at": run.finished_at,
+                "rows": run.rows,
+                "message": run.message,
+            }
+            for run in found.runs
+        ],
+    }

@@ -1,0 +1,285 @@
+"""
+Reiterate from Python: what an Airflow or Dagster task calls, and what the command line renders.
+
+Every function takes the settings as keyword arguments, under the names that they have in ``reiterate.toml``; what is
+not given comes from the environment and from the file, as on the command line. No replication logic lives here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from reiterate import extract, planner, run
+from reiterate.api import Client, Limit, Pacer, least_s, limit_of
+from reiterate.catalog import TABLES
+from reiterate.catalog.model import Listing
+from reiterate.errors import GatewayError, SourceError, Unauthorized, Unreachable
+from reiterate.ledger import Ledger
+from reiterate.settings import API_ADDRESSES, load
+from reiterate.sinks import DuckDBSink, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from reiterate.catalog.model import Table
+    from reiterate.errors import ReiterateError
+    from reiterate.flow import Event, Task
+    from reiterate.settings import Connection, Loaded
+    from reiterate.sinks import TableState
+
+HOPELESS = (Unauthorized, GatewayError, Unreachable)
+
+
+def tables() -> tuple[Table, ...]:
+    """Return every table that can be replicated, in alphabetical order."""
+    return tuple(TABLES.values())
+
+
+def settings(connection: str | None = None, *, config: Path | str | None = None, **values: Any) -> Loaded:  # noqa: ANN401
+    """
+    Return a connection with all its settings, and notices about them for a person.
+
+    :raises SettingsError: when a setting is missing or wrong; nothing was requested then
+    """
+    return load(
+        connection=connection,
+        file=None if config is None else Path(config),
+        overrides=values,
+        environ=os.environ,
+        known_tables=TABLES.keys(),
+        now=_now(),
+    )
+
+
+def sync(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    stop: Flag | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Event]:
+    """
+    Replicate what is due, and yield what happens; the last event is RunFinished.
+
+    Nothing happens until the iterator is asked. Setting *stop*, closing the iterator or an interrupt ends the run;
+    what is committed stays, and the next run goes on from there.
+
+    :raises SettingsError: when a setting is wrong; nothing was requested then
+    :raises LoadError: when the destination cannot be opened
+    """
+    chosen = _connection(connection, config, values)
+    stop = stop or Flag()
+    with closing(_sink(chosen)) as sink, closing(_client(chosen, stop)) as client:
+        now = _now()
+        tasks = planner.plan(_tables(chosen), chosen.settings_of, sink.ledger(), now=now)
+        record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=_asked(chosen))
+        yield from run.run(run.Walk(sink, client, _now, stop), tasks, record)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How often a plan calls what one of Iterable's limits guards, and the least time (seconds) that takes."""
+
+    limit: Limit
+    calls: int
+    least_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a sync would read now.
+
+    Calls of listings count their first pages only: how many there are, Iterable tells when they are read. *refused*
+    are tables made of parts whose parts Iterable would not list.
+    """
+
+    connection: Connection
+    tasks: tuple[Task, ...]
+    calls: tuple[Calls, ...]
+    refused: tuple[tuple[Task, ReiterateError], ...]
+
+    @property
+    def least_s(self) -> float:
+        """The least time (seconds) that the limits allow; they run side by side."""
+        return max((calls.least_s for calls in self.calls), default=0.0)
+
+
+def plan(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Plan:
+    """
+    Return what a sync would read now. Asks Iterable only for its lists and metadata tables; changes nothing.
+
+    :raises SettingsError: when a setting is wrong
+    """
+    chosen = _connection(connection, config, values)
+    with _look(chosen) as sink, closing(_client(chosen, Flag())) as client:
+        ledger = sink.ledger() if sink else Ledger()
+        found: list[Task] = []
+        refused = []
+        for task in planner.plan(_tables(chosen), chosen.settings_of, ledger, now=_now()):
+            try:
+                found.extend(extract.parts(task, client.caller()) or (task,))
+            except SourceError as error:
+                refused.append((task, error))
+    return Plan(chosen, tuple(found), _calls(found, chosen.rate_limit_factor), tuple(refused))
+
+
+def _calls(tasks: Sequence[Task], factor: float) -> tuple[Calls, ...]:
+    counted: dict[Limit, int] = {}
+    for task in tasks:
+        read = task.table.read
+        limit = limit_of(read.path)
+        counted[limit] = counted.get(limit, 0) + (len(read.calls) if isinstance(read, Listing) else 1)
+    return tuple(Calls(limit, count, least_s(limit, count, factor=factor)) for limit, count in counted.items())
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """How one table stands: what is in it, when Iterable was last asked, and what a sync would read now."""
+
+    table: Table
+    state: TableState | None
+    read_at: datetime | None
+    due: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class ConnectionStatus:
+    """How the tables of a connection stand, and its latest runs, newest first."""
+
+    connection: Connection
+    tables: tuple[TableStatus, ...]
+    runs: tuple[Run, ...]
+
+
+def status(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> ConnectionStatus:
+    """
+    Return how the tables stand. Asks Iterable nothing and changes nothing.
+
+    :raises SettingsError: when a setting is wrong
+    :raises DestinationBusy: while a sync has the destination open
+    """
+    chosen = _connection(connection, config, values)
+    with _look(chosen) as sink:
+        ledger = sink.ledger() if sink else Ledger()
+        due = planner.plan(_tables(chosen), chosen.settings_of, ledger, now=_now())
+        found = tuple(
+            TableStatus(
+                table=table,
+                state=sink.state(table) if sink else None,
+                read_at=max((fact.read_at for fact in ledger.of(table.name)), default=None),
+                due=tuple(task for task in due if task.table is table),
+            )
+            for table in _tables(chosen)
+        )
+        return ConnectionStatus(chosen, found, tuple(sink.runs(10)) if sink else ())
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether the key may read *tables*, all of which come from one endpoint; *error* says why not."""
+
+    tables: tuple[Table, ...]
+    error: ReiterateError | None
+
+
+def check(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Check]:
+    """
+    Ask each endpoint of the connection's tables for next to nothing, and yield whether the key may read it.
+
+    After an error that holds for every endpoint (wrong key, no way through) no other is asked.
+
+    :raises SettingsError: when a setting is wrong
+    """
+    chosen = _connection(connection, config, values)
+    by_endpoint: dict[str, list[Table]] = {}
+    for table in _tables(chosen):
+        by_endpoint.setdefault(table.read.path, []).append(table)
+    with closing(_client(chosen, Flag())) as client:
+        for together in by_endpoint.values():
+            error = None
+            try:
+                extract.probe(together[0].read, client.caller(), at=_now())
+            except SourceError as refusal:
+                error = refusal
+            yield Check(tuple(together), error)
+            if isinstance(error, HOPELESS):
+                return
+
+
+def _connection(
+    connection: str | Connection | None, config: Path | str | None, values: Mapping[str, Any]
+) -> Connection:
+    if connection is None or isinstance(connection, str):
+        return settings(connection, config=config, **values).connection
+    return connection
+
+
+def _tables(connection: Connection) -> list[Table]:
+    return [table for name, table in TABLES.items() if connection.tables is None or name in connection.tables]
+
+
+def _client(connection: Connection, stop: Flag) -> Client:
+    other = [address for address in API_ADDRESSES.values() if address != connection.api_address]
+    return Client(
+        connection.api_address,
+        connection.api_key,
+        pacer=Pacer(factor=connection.rate_limit_factor, stop=stop),
+        gateway=connection.gateway,
+        ca_bundle=connection.ca_bundle,
+        # a simulator or proxy has no other region
+        other_address=other[0] if len(other) < len(API_ADDRESSES) else None,
+    )
+
+
+def _sink(connection: Connection) -> DuckDBSink:
+    return DuckDBSink(connection.destination.path, connection.destination.dataset)
+
+
+@contextmanager
+def _look(connection: Connection) -> Iterator[DuckDBSink | None]:
+    """Open the destination to see what is there; nothing if nothing is."""
+    if not connection.destination.path.exists():
+        yield None
+        return
+    with closing(DuckDBSink(connection.destination.path, connection.destination.dataset, read_only=True)) as sink:
+        yield None if sink.empty else sink
+
+
+def _asked(connection: Connection) -> str:
+    return json.dumps(
+        {
+            "tables": [table.name for table in _tables(connection)],
+            "start": connection.start.isoformat(),
+            "window_s": connection.window.total_seconds(),
+            "lookback_s": connection.lookback.total_seconds(),
+            "api_address": connection.api_address,
+        }
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

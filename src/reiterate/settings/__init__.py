@@ -1,0 +1,28 @@
+"""Connections and destinations: frozen values, from arguments, environment and file; secrets hide themselves."""
+
+from __future__ import annotations
+
+from reiterate.settings.load import Loaded, load
+from reiterate.settings.model import (
+    API_ADDRESSES,
+    Connection,
+    Destination,
+    Gateway,
+    Reading,
+    Secret,
+    TableSettings,
+    describe,
+)
+
+__all__ = [
+    "API_ADDRESSES",
+    "Connection",
+    "Destination",
+    "Gateway",
+    "Loaded",
+    "Reading",
+    "Secret",
+    "TableSettings",
+    "describe",
+    "load",
+]

@@ -1,0 +1,84 @@
+"""What a simulated project holds, and how its server behaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+ProjectType = Literal["email", "hybrid", "userid"]
+"""How a project tells users apart (FACTS.md 14.2)."""
+
+FaultKind = Literal["status", "reset", "stall", "cut", "cut_row", "slow", "bad_gzip", "short_total"]
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """
+    The invented brand; the same options give the same brand, byte for byte.
+
+    *end* (aware UTC, whole seconds) is when the last events happened: now, if it is not given. With
+    *visibility_delay* a row shows 5 to 20 seconds after it happened, one in a hundred after 6 minutes (FACTS.md 8.3).
+    """
+
+    days: int = 60
+    events_per_day: int = 2000
+    seed: int = 7
+    end: datetime | None = None
+    users: int | None = None
+    """number of users; one for twenty events if not given"""
+    campaigns: int = 48
+    project_type: ProjectType = "email"
+    visibility_delay: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    What goes wrong with requests whose path matches the glob *path* and whose parameters hold *where*.
+
+    The first *skip* of them fare well, the next *times* do not (all, if *times* is nothing), each with *probability*.
+
+    - ``status``: answer *status* with *body* and *headers* (500 GenericError by default)
+    - ``reset``: the connection is reset before an answer
+    - ``stall``: the answer stops for *seconds* after its first part
+    - ``cut``: the transfer stops in the middle without its end; ``cut_row``: the same inside a row
+    - ``slow``: *seconds* pass before the answer
+    - ``bad_gzip``: a compressed body that is damaged
+    - ``short_total``: the total of a listing is one too high
+    """
+
+    path: str
+    kind: FaultKind
+    where: Mapping[str, str] = field(default_factory=dict)
+    skip: int = 0
+    times: int | None = None
+    probability: float = 1.0
+    status: int = 500
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 1.0
+
+    @classmethod
+    def of(cls, rule: Fault | Mapping[str, Any]) -> Fault:
+        """Return a fault as it stands in a file of faults: the fields above as a JSON object."""
+        return rule if isinstance(rule, Fault) else cls(**rule)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """
+    The server: the key it wants, paths (prefixes) that the key has no right to, limits, faults.
+
+    *rate_limit_factor* multiplies the documented limits; they are counted even when they are not enforced.
+    """
+
+    api_key: str
+    limits: bool = False
+    rate_limit_factor: float = 1.0
+    denied: tuple[str, ...] = ()
+    faults: tuple[Fault | Mapping[str, Any], ...] = ()
+    seed: int = 0

@@ -1,0 +1,247 @@
+"""The endpoints: paths, parameters and answers as the swagger and FACTS.md have them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from reiterate.simulator import brand
+from reiterate.simulator.world import DATA_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from reiterate.simulator.world import World
+
+Row = dict[str, Any]
+
+DEFAULT_PAGE = 20
+LARGEST_PAGE = 1000
+METADATA_PAGE = 100
+CHUNK_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as routes see it; *values* are the parts of the path that vary, *address* how the client called us."""
+
+    path: str
+    values: tuple[str, ...]
+    params: Mapping[str, str]
+    address: str
+    now: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole JSON or text body."""
+
+    body: Any
+    status: int = 200
+    content_type: str | None = "application/json"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A chunked body: pieces of whole lines."""
+
+    pieces: Iterator[bytes]
+    content_type: str = "text/plain; charset=utf-8"
+
+
+Reply = Answer | Stream
+
+
+def error(status: int, message: str, code: str, params: object = None) -> Answer:
+    """Return an error in Iterable's form (FACTS.md 4.1)."""
+    return Answer({"msg": message, "code": code, "params": params}, status)
+
+
+# ── listings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def campaigns(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/campaigns; FACTS.md 6."""
+    state = request.params.get("campaignState")
+    rows = [row for row in world.campaigns if state is None or row["campaignState"] == state]
+    return _page(rows, request, rows_name="campaigns", total_name="totalCampaignsCount", key="id")
+
+
+def templates(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/templates; without filters a subset, the row holds neither type nor medium (FACTS.md 12)."""
+    kind, medium = request.params.get("templateType", "Base"), request.params.get("messageMedium", "Email")
+    rows = [
+        {name: value for name, value in row.items() if name not in {"templateType", "messageMedium"}}
+        for row in world.templates
+        if (row["templateType"], row["messageMedium"]) == (kind, medium)
+    ]
+    return _page(rows, request, rows_name="templates", total_name="totalTemplatesCount", key="templateId")
+
+
+def _page(rows: Sequence[Row], request: Request, *, rows_name: str, total_name: str, key: str) -> Reply:
+    """Return one page; the total only when paginating, links with the API's host (FACTS.md 6)."""
+    params = request.params
+    sort = params.get("sort", "+id")
+    field = key if sort[1:] == "id" else sort[1:]
+    ordered = sorted(rows, key=lambda row: row.get(field, 0), reverse=sort.startswith("-"))
+    size = min(int(params.get("pageSize", DEFAULT_PAGE)), LARGEST_PAGE)
+    page = int(params.get("page", 1))
+    answer: Row = {rows_name: ordered[(page - 1) * size : page * size]}
+    if "page" in params or "pageSize" in params:
+        answer[total_name] = len(ordered)
+    for name, number, there in (
+        ("nextPageUrl", page + 1, page * size < len(ordered)),
+        ("previousPageUrl", page - 1, page > 1),
+    ):
+        if there:
+            query = urlencode({**params, "page": number, "pageSize": size})
+            answer[name] = f"{request.address}{request.path}?{query}"
+    return Answer(answer)
+
+
+def channels(world: World, _: Request) -> Reply:
+    """Swagger: GET /api/channels."""
+    return Answer({"channels": world.channels})
+
+
+def message_types(world: World, _: Request) -> Reply:
+    """Swagger: GET /api/messageTypes."""
+    return Answer({"messageTypes": world.message_types})
+
+
+def lists(world: World, _: Request) -> Reply:
+    """Swagger: GET /api/lists."""
+    return Answer({"lists": world.lists})
+
+
+def list_size(world: World, request: Request) -> Reply:
+    """A bare number, not the swagger's string (FACTS.md 16, 15)."""
+    names = world.members.get(int(request.values[0]))
+    return _no_list(request.values[0]) if names is None else Answer(len(names))
+
+
+def list_users(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/lists/getUsers; one identifier a line, in another order each time (FACTS.md 9)."""
+    list_id = request.params.get("listId", "")
+    names = world.members.get(int(list_id)) if list_id.isdigit() else None
+    if names is None:
+        return _no_list(list_id)
+    return Stream(_pieces([f"{name}\n".encode() for name in names]), "text/plain")
+
+
+def _no_list(list_id: str) -> Answer:
+    return error(400, "Invalid email list id", "BadParams", {"projectId": "48210", "listId": list_id})
+
+
+def metadata_tables(world: World, _: Request) -> Reply:
+    """Swagger: GET /api/metadata."""
+    return Answer({"results": [{"name": name} for name in world.metadata]})
+
+
+def metadata_keys(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/metadata/{table}; an unknown table is empty, pages by marker (FACTS.md 4.2, 6)."""
+    keys = list(world.metadata.get(request.values[0].lower(), {}).values())
+    first = int(request.params.get("nextMarker", "0"))
+    rows = [{name: value for name, value in row.items() if name != "value"} for row in keys]
+    answer: Row = {"results": rows[first : first + METADATA_PAGE]}
+    if first + METADATA_PAGE < len(rows):
+        answer["nextMarker"] = str(first + METADATA_PAGE)
+    return Answer(answer)
+
+
+def metadata_value(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/metadata/{table}/{key}."""
+    table, key = request.values
+    row = world.metadata.get(table.lower(), {}).get(key)
+    if row is None:
+        return error(404, f"No metadata found in table {table} with key {key}", "NotFound")
+    return Answer(row)
+
+
+def user_fields(_: World, __: Request) -> Reply:
+    """Swagger: GET /api/users/getFields; FACTS.md 14.1."""
+    return Answer({"fields": brand.FIELD_TYPES})
+
+
+# ── exports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def export(world: World, request: Request) -> Reply:
+    """
+    Swagger: GET /api/export/data.json.
+
+    The data type is matched without regard to case, start is inclusive, end exclusive, unknown parameters are
+    ignored and the range is then Today (FACTS.md 7.1, 8.2, 8.6); rows come in no order (8.3).
+    """
+    params = request.params
+    asked = params.get("dataTypeName", "")
+    kind = next((name for name in (*DATA_TYPES.values(), "user") if name.lower() == asked.lower()), None)
+    if kind is None:
+        return error(400, f"Invalid value for parameter dataTypeName: {asked}", "BadParams")
+    try:
+        start, end = _range(params, request.now)
+    except ValueError as problem:
+        return error(400, str(problem), "BadParams")
+    if kind == "user":
+        lines = world.users_between(start, end)
+    else:
+        lines = list(world.timelines[kind].between(start, end, now=request.now))
+    return Stream(_pieces(lines))
+
+
+def _range(params: Mapping[str, str], now: float) -> tuple[float, float]:
+    """Return start and end in epoch seconds."""
+    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    day = timedelta(days=1).total_seconds()
+    if "startDateTime" in params or "endDateTime" in params:
+        start = _moment(params["startDateTime"]) if "startDateTime" in params else 0.0
+        end = _moment(params["endDateTime"]) if "endDateTime" in params else now
+        return start, end
+    ranges = {
+        "Today": (today, today + day),
+        "Yesterday": (today - day, today),
+        "BeforeToday": (0.0, today),
+        "All": (0.0, now + day),
+    }
+    asked = params.get("range", "Today")
+    if asked not in ranges:
+        message = f"Invalid range: {asked}"
+        raise ValueError(message)
+    return ranges[asked]
+
+
+def _moment(text: str) -> float:
+    """Read the date forms that the API takes (FACTS.md 7.1); without a zone it is UTC."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( ?[+-]\d\d:?\d\d)?|T[0-9:.]+Z)?", text):
+        found = datetime.fromisoformat(re.sub(r" ([+-])", r"\1", text))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    message = f'Invalid format: "{text}"'
+    raise ValueError(message)
+
+
+def _pieces(lines: list[bytes]) -> Iterator[bytes]:
+    """Yield *lines* in an order that differs from request to request."""
+    Random().shuffle(lines)
+    for first in range(0, len(lines), CHUNK_ROWS):
+        yield b"".join(lines[first : first + CHUNK_ROWS])
+
+
+ROUTES: tuple[tuple[str, Callable[[World, Request], Reply]], ...] = (
+    (r"/api/campaigns", campaigns),
+    (r"/api/channels", channels),
+    (r"/api/messageTypes", message_types),
+    (r"/api/templates", templates),
+    (r"/api/lists", lists),
+    (r"/api/lists/getUsers", list_users),
+    (r"/api/lists/(\d+)/size", list_size),
+    (r"/api/metadata", metadata_tables),
+    (r"/api/metadata/([^/]+)", metadata_keys),
+    (r"/api/metadata/([^/]+)/([^/]+)", metadata_value),
+    (r"/api/users/getFields", user_fields),
+    (r"/api/export/data\.json", export),
+)
+"""Path (still percent-encoded) and who answers."""

@@ -1,0 +1,345 @@
+"""The HTTP server: keys, limits, faults around the routes, and the controls that tests use."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import gzip
+import json
+import re
+import socket
+import struct
+import threading
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+import uvicorn
+
+from reiterate.simulator import routes
+from reiterate.simulator.limits import Limits
+from reiterate.simulator.options import Fault, ServerOptions, WorldOptions
+from reiterate.simulator.routes import Answer, Reply, Stream
+from reiterate.simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+LONGEST_URI = 2048
+"""Enforced since March 2026 (FACTS.md 4.2)."""
+
+NOT_FOUND = Answer(
+    "<!DOCTYPE html><html><head><title>Action not found</title></head></html>", 404, "text/html; charset=utf-8"
+)
+
+
+class Cut(Exception):
+    """The transfer stops here; the server closes the connection without ending the body."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it came, without the key."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    status: int
+
+
+class App:
+    """The ASGI application; single-threaded, as its event loop is."""
+
+    def __init__(self, world: World, options: ServerOptions) -> None:
+        self.world = world
+        self.options = options
+        self.limits = Limits(factor=options.rate_limit_factor, enforced=options.limits)
+        self.requests: list[Seen] = []
+        self.set_faults(options.faults)
+
+    def set_faults(self, faults: Iterable[Fault | Mapping[str, Any]]) -> None:
+        self._faults = [Fault.of(fault) for fault in faults]
+        self._met: Counter[int] = Counter()
+        self._random = Random(self.options.seed)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] != "http":
+            return
+        raw_path = scope["raw_path"].split(b"?")[0].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        params = dict(parse_qsl(query, keep_blank_values=True))
+        if raw_path.startswith("/_simulator/"):
+            body = b""
+            while True:
+                message: Any = await receive()
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    break
+            await self._send(send, self._control(raw_path, body), headers, None)
+            return
+        fault = self._fault(raw_path, params)
+        if fault and fault.kind == "reset":
+            self._note(scope, raw_path, params, 0)
+            _reset(send)
+            return
+        if fault and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        address = f"http://{headers.get('host', '')}"
+        reply = self._reply(raw_path, query, params, headers, address, fault)
+        self._note(scope, raw_path, params, reply.status if isinstance(reply, Answer) else 200)
+        try:
+            await self._send(send, reply, headers, fault)
+        except Cut:
+            _close(send)
+
+    def _note(self, scope: Any, path: str, params: Mapping[str, str], status: int) -> None:  # noqa: ANN401
+        self.requests.append(Seen(scope["method"], path, params, status))
+
+    def _fault(self, path: str, params: Mapping[str, str]) -> Fault | None:
+        for number, fault in enumerate(self._faults):
+            matches = fnmatch.fnmatchcase(path, fault.path) and fault.where.items() <= params.items()
+            if not matches:
+                continue
+            self._met[number] += 1
+            met = self._met[number] - fault.skip
+            if met > 0 and (fault.times is None or met <= fault.times) and self._random.random() < fault.probability:
+                return fault
+        return None
+
+    def _reply(
+        self,
+        path: str,
+        query: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        address: str,
+        fault: Fault | None,
+    ) -> Reply:
+        if len(path) + 1 + len(query) > LONGEST_URI:
+            text = f"URI length exceeds the configured limit of {LONGEST_URI} characters"
+            return Answer(text, 414, "text/plain")
+        if refusal := self._refused(path, headers):
+            return refusal
+        if refused := self.limits.ask(path):
+            return routes.error(429, refused.message, "RateLimitExceeded", {})
+        if fault and fault.kind == "status":
+            message = {"msg": "An error occurred. Please try again later.", "code": "GenericError"}
+            html = fault.body is not None and fault.body.startswith("<")
+            return Answer(fault.body or message, fault.status, "text/html" if html else "application/json")
+        for pattern, answer in routes.ROUTES:
+            if found := re.fullmatch(pattern, path):
+                values = tuple(map(unquote, found.groups()))
+                return answer(self.world, routes.Request(path, values, params, address, time.time()))
+        return NOT_FOUND
+
+    def _refused(self, path: str, headers: Mapping[str, str]) -> Answer | None:
+        """Return a 401 in the words that tell which it is (FACTS.md 2.3)."""
+        key = headers.get("api-key", headers.get("api_key"))
+        facts: dict[str, str] = {"ip": "203.0.113.5", "endpoint": path}
+        if key is None:
+            return routes.error(401, "No API key found on request", "BadApiKey", facts)
+        if key != self.options.api_key:
+            return routes.error(401, "Invalid API key", "BadApiKey", facts)
+        if path.startswith(self.options.denied):
+            facts |= {"apiKeyIdentifier": key[:8], "apiKeyType": "ServerSide"}
+            return routes.error(401, "Disabled API key or insufficient privileges", "BadApiKey", facts)
+        return None
+
+    # ── what goes over the wire ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _send(self, send: Any, reply: Reply, asked: Mapping[str, str], fault: Fault | None) -> None:  # noqa: ANN401
+        headers = {
+            "Request-Time": "12",
+            "Iterable-Request-Id": str(uuid.uuid4()),
+            "Server": "iterable-ingress 5f2c9d4",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if reply.content_type:
+            headers["Content-Type"] = reply.content_type
+        if fault and fault.kind == "status":
+            headers |= fault.headers
+        wants_gzip = "gzip" in asked.get("accept-encoding", "")
+        status = reply.status if isinstance(reply, Answer) else 200
+        if isinstance(reply, Answer):
+            body = _body(reply, fault)
+            if wants_gzip and status == 200:
+                headers["Content-Encoding"] = "gzip"
+                body = gzip.compress(body, 1)
+            pieces = iter([body])
+            headers["Content-Length"] = str(len(body))
+        else:
+            pieces = reply.pieces
+            if fault and fault.kind == "bad_gzip":
+                headers["Content-Encoding"] = "gzip"
+                pieces = iter([gzip.compress(b"".join(pieces))[:-12]])
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        async for piece in _faulty(pieces, fault):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    # ── controls ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _control(self, path: str, body: bytes) -> Reply:
+        """Answer a control: truth, requests, limits, mutate, faults, delete_user, events."""
+        given = json.loads(body) if body else {}
+        match path.removeprefix("/_simulator/").split("/"):
+            case ["truth", table]:
+                return Stream(iter([json.dumps(row).encode() + b"\n" for row in self.world.truth(table)]))
+            case ["requests"]:
+                return Answer([vars(seen) for seen in self.requests])
+            case ["limits"]:
+                return Answer({"requests": self.limits.requests, "exceeded": self.limits.exceeded})
+            case ["mutate"]:
+                self.world.mutate(
+                    fraction=given.get("fraction", 0.01), seed=given.get("seed", 1), now_s=int(time.time())
+                )
+            case ["faults"]:
+                self.set_faults(given)
+            case ["delete_user"]:
+                self.world.delete_user(given["email"])
+            case ["events"]:
+                self.world.add_events(given["data_type"], given["rows"])
+            case _:
+                return NOT_FOUND
+        return Answer({"msg": "", "code": "Success", "params": None})
+
+
+def _body(answer: Answer, fault: Fault | None) -> bytes:
+    document = answer.body
+    if isinstance(document, str):
+        return document.encode()
+    if fault and fault.kind == "short_total" and isinstance(document, dict):
+        document = {name: value + 1 if name.startswith("total") else value for name, value in document.items()}
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+async def _faulty(pieces: Iterator[bytes], fault: Fault | None) -> Any:  # noqa: ANN401 (an async generator of bytes)
+    """Yield *pieces*, or what a fault leaves of them."""
+    kind = fault.kind if fault else ""
+    for number, piece in enumerate(pieces):
+        if kind in {"cut", "cut_row"}:
+            end = piece.rfind(b"\n", 0, max(len(piece) // 2, 1)) + 1
+            yield piece[: end + (7 if kind == "cut_row" else 0)]
+            await asyncio.sleep(0.02)
+            raise Cut
+        if kind == "stall" and fault and number == 0:
+            yield piece[: len(piece) // 2]
+            await asyncio.sleep(fault.seconds)
+            yield piece[len(piece) // 2 :]
+        else:
+            yield piece
+            await asyncio.sleep(0)
+    if kind in {"cut", "cut_row"}:
+        raise Cut
+
+
+def _transport(send: Any) -> asyncio.Transport:  # noqa: ANN401
+    """Return the connection beneath uvicorn's ``send``, a bound method of its request."""
+    transport: asyncio.Transport = send.__self__.transport
+    return transport
+
+
+def _close(send: Any) -> None:  # noqa: ANN401
+    _transport(send).close()
+
+
+def _reset(send: Any) -> None:  # noqa: ANN401
+    """Close the connection so that the client gets a reset (RST)."""
+    transport = _transport(send)
+    connection: socket.socket = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _server(app: App, host: str, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(256)
+    return listening
+
+
+class Simulator:
+    """
+    A simulated project behind a server on a free port of this machine, in a thread; used as a context.
+
+    ``truth`` and the other methods act on the project at once; ``requests`` are all that came in.
+    """
+
+    def __init__(self, world: WorldOptions, server: ServerOptions) -> None:
+        self.world = World(world)
+        self.api_key = server.api_key
+        self._app = App(self.world, server)
+        self._socket = _listen("127.0.0.1", 0)
+        self._server = _server(self._app, "127.0.0.1", 0)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __enter__(self) -> Simulator:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def truth(self, table: str) -> list[dict[str, Any]]:
+        """Return what a complete replica holds of *table*, as the source has it."""
+        return self.world.truth(table)
+
+    def mutate(self, *, fraction: float = 0.01, seed: int = 1) -> None:
+        """Let time pass until now: see :meth:`World.mutate`."""
+        self.world.mutate(fraction=fraction, seed=seed, now_s=int(time.time()))
+
+    @property
+    def requests(self) -> list[Seen]:
+        return list(self._app.requests)
+
+    def set_faults(self, faults: Iterable[Fault | Mapping[str, Any]]) -> None:
+        """Take the place of all faults; counting begins anew."""
+        self._app.set_faults(faults)
+
+    def limit_report(self) -> dict[str, int]:
+        """Return how often each limit was exceeded; empty when none was."""
+        return dict(self._app.limits.exceeded)
+
+
+def serve(
+    world: WorldOptions,
+    server: ServerOptions,
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until interrupted; *on_ready* gets the address when it answers."""
+    app = App(World(world), server)
+    with _listen(host, port) as listening:
+        if on_ready:
+            on_ready(f"http://{host}:{listening.getsockname()[1]}")
+        _server(app, host, port).run([listening])

@@ -1,0 +1,325 @@
+"""
+The ground truth: everything that the simulated project holds, and how it changes.
+
+Events are kept as they travel, one encoded line each, in the order of time; entities as JSON objects.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from reiterate.simulator import brand, events
+from reiterate.simulator.people import Person, people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reiterate.simulator.options import WorldOptions
+
+Row = dict[str, Any]
+
+DATA_TYPES = {
+    # table of the replica: dataTypeName as the swagger spells it
+    "email_bounce": "emailBounce",
+    "email_click": "emailClick",
+    "email_complaint": "emailComplaint",
+    "email_open": "emailOpen",
+    "email_send": "emailSend",
+    "email_send_skip": "emailSendSkip",
+    "email_subscribe": "emailSubscribe",
+    "email_unsubscribe": "emailUnSubscribe",
+}
+
+TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
+TEMPLATE_MEDIA = ("Email", "Push", "InApp", "SMS")
+
+LATE_S = 90 * 60
+"""Changes of events and late events stay within so many seconds before now."""
+
+
+def wire_time(epoch_s: int) -> str:
+    """Return an instant as events carry it (FACTS.md 7.2)."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S +00:00")
+
+
+def encode(row: Row) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass
+class Timeline:
+    """Rows of one data type: when each happened, from when on it shows (epoch seconds), and its line."""
+
+    at: list[int] = field(default_factory=list)
+    shows_at: list[float] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+
+    def fill(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
+        """Take the place of all rows."""
+        ordered = sorted(rows, key=lambda row: row[0])
+        self.at = [row[0] for row in ordered]
+        self.shows_at = [row[1] for row in ordered]
+        self.lines = [row[2] for row in ordered]
+
+    def add(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
+        self.fill([*zip(self.at, self.shows_at, self.lines, strict=True), *rows])
+
+    def between(self, start: float, end: float, *, now: float) -> list[bytes]:
+        """Return the lines of ``[start, end)`` that show by *now*."""
+        first, last = bisect_left(self.at, start), bisect_left(self.at, end)
+        shows_at = self.shows_at[first:last]
+        lines = self.lines[first:last]
+        if all(at <= now for at in shows_at):
+            return lines
+        return [line for line, at in zip(lines, shows_at, strict=True) if at <= now]
+
+    def rows(self) -> Iterator[Row]:
+        return map(json.loads, self.lines)
+
+
+class World:
+    """One project. Deterministic from its options; not for several threads at once while it changes."""
+
+    def __init__(self, options: WorldOptions) -> None:
+        self.options = options
+        end = options.end or datetime.now(UTC)
+        self.end_s = int(end.timestamp())
+        self.start_s = self.end_s - options.days * 86_400
+        self._random = Random(options.seed)
+        self.channels: list[Row] = [dict(channel) for channel in brand.CHANNELS]
+        self.message_types = self._message_types()
+        self.lists = self._lists()
+        self.templates = self._templates()
+        self.campaigns = self._campaigns()
+        self.metadata = self._metadata()
+        total = options.days * options.events_per_day
+        self.people = people(self, self._random, options.users or max(20, min(total // 20, 50_000)))
+        self.members = self._members()
+        self.timelines = {data_type: Timeline() for data_type in DATA_TYPES.values()}
+        for data_type, rows in events.history(self, self._random, total).items():
+            self.timelines[data_type].fill((at, self._shows_at(at), encode(row)) for at, row in rows)
+
+    # ── entities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ms(self, share: float) -> int:
+        """Return an instant as entities carry it: epoch milliseconds (FACTS.md 7.2)."""
+        return int((self.start_s + share * (self.end_s - self.start_s)) * 1000) + self._random.randrange(1000)
+
+    def _message_types(self) -> list[Row]:
+        found: list[Row] = []
+        for number, name in enumerate(("Newsletter", "Promotions", "Order updates", "Reviews", "Alerts")):
+            row: Row = {
+                "id": 92001 + number,
+                "createdAt": self._ms(0),
+                "updatedAt": self._ms(0.1 * number),
+                "name": name,
+                "channelId": 61001 + number % 2,
+                "subscriptionPolicy": "OptOut" if number else "OptIn",
+            }
+            if number == 2:
+                row |= {"frequencyCap": {"days": 1, "messages": 2}, "rateLimitPerMinute": 1000}
+            found.append(row)
+        return found
+
+    def _lists(self) -> list[Row]:
+        found: list[Row] = []
+        for number, (name, kind, _) in enumerate(brand.LISTS):
+            row: Row = {"id": 3310201 + number, "name": name, "createdAt": self._ms(0), "listType": kind}
+            if number % 2:
+                row["description"] = f'{name}, described with "quotes" and a comma'
+            if kind == "Suppression":
+                row["isGlobalSuppressionEnabled"] = False
+            found.append(row)
+        return found
+
+    def _templates(self) -> list[Row]:
+        found: list[Row] = []
+        for kind in TEMPLATE_TYPES:
+            for medium in TEMPLATE_MEDIA:
+                for number in range(26 if (kind, medium) == ("Base", "Email") else 4):
+                    row: Row = {
+                        "templateId": 11450000 + len(found),
+                        "createdAt": self._ms(self._random.random() * 0.5),
+                        "updatedAt": self._ms(0.5 + self._random.random() * 0.5),
+                        "name": f"{brand.THEMES[number % len(brand.THEMES)]} {kind} {number}",
+                        "creatorUserId": brand.STAFF,
+                        "messageTypeId": 92001 + number % 5,
+                        "templateType": kind,
+                        "messageMedium": medium,
+                    }
+                    if kind != "Base":
+                        row["campaignId"] = 8231001 + len(found) % self.options.campaigns
+                    if number % 3 == 0:
+                        row["clientTemplateId"] = f"{kind}-{medium}-{number}".lower()
+                    found.append(row)
+        return found
+
+    def _campaigns(self) -> list[Row]:
+        emails = [row["templateId"] for row in self.templates if row["messageMedium"] == "Email"]
+        found: list[Row] = []
+        for number in range(self.options.campaigns):
+            created = self._ms(self._random.random() * 0.8)
+            state = brand.STATES[number % len(brand.STATES)]
+            triggered = number % 5 == 4
+            row: Row = {
+                "id": 8231001 + number,
+                "createdAt": created,
+                "updatedAt": created + self._random.randrange(10**8),
+                "name": f"{brand.THEMES[number % len(brand.THEMES)]} {2026 + number // 12}",
+                "templateId": emails[number % len(emails)],
+                "messageMedium": "Email",
+                "createdByUserId": brand.STAFF,
+                "campaignState": state,
+                "labels": ["spring"] if number % 3 == 0 else [],
+                "type": "Triggered" if triggered else "Blast",
+            }
+            if triggered:
+                row["workflowId"] = 501233
+            else:
+                row |= {"listIds": [3310201], "suppressionListIds": [3310204]}
+            if state == "Finished":
+                row |= {
+                    "startAt": created + 1000,
+                    "endedAt": created + 3_600_789,
+                    "sendSize": 18240.0 if number % 2 else 18240,
+                    "updatedByUserId": brand.STAFF,
+                }
+            found.append(row)
+        return found
+
+    def _metadata(self) -> dict[str, dict[str, Row]]:
+        found: dict[str, dict[str, Row]] = {"stores": {}, "sizeguide": {}, "empty": {}}
+        for number in range(130):
+            key = "lyon" if not number else f"store {number}/é"
+            self.put_metadata(found, "stores", key, {"city": "Lyon", "open": "09:00", "rating": 4.5, "floor": number})
+        for number in range(20):
+            self.put_metadata(found, "sizeguide", "lyon" if not number else f"size-{number}", {"cm": [number, None]})
+        return found
+
+    def put_metadata(self, tables: dict[str, dict[str, Row]], table: str, key: str, value: Row) -> None:
+        tables[table][key] = {
+            "table": table,
+            "key": key,
+            "size": len(encode(value)) - 1,
+            "lastModified": self._ms(0.5),
+            "value": value,
+        }
+
+    def _members(self) -> dict[int, set[str]]:
+        found: dict[int, set[str]] = {}
+        for row, (_, _, share) in zip(self.lists, brand.LISTS, strict=True):
+            names = [person.list_name for person in self.people]
+            found[row["id"]] = set(self._random.sample(names, int(len(names) * share)))
+        return found
+
+    def _shows_at(self, at: int) -> float:
+        if not self.options.visibility_delay:
+            return 0.0
+        return at + (360.0 if self._random.random() < 0.01 else self._random.uniform(5, 20))
+
+    # ── what a complete replica holds ────────────────────────────────────────────────────────────────────────────────
+
+    def truth(self, table: str) -> list[Row]:
+        """Return all rows of a table of the replica, as the source has them."""
+        match table:
+            case "campaigns" | "channels" | "lists" | "message_types" | "templates":
+                return [dict(row) for row in getattr(self, table)]
+            case "list_users":
+                kind = "userId" if self.options.project_type == "userid" else "email"
+                return [{"listId": list_id, kind: name} for list_id, names in self.members.items() for name in names]
+            case "metadata":
+                return [dict(row) for keys in self.metadata.values() for row in keys.values()]
+            case "users":
+                return [json.loads(encode(person.profile)) for person in self.people]
+            case _:
+                return list(self.timelines[DATA_TYPES[table]].rows())
+
+    def users_between(self, start: float, end: float) -> list[bytes]:
+        """Return the profiles last updated in ``[start, end)``."""
+        return [encode(person.profile) for person in self.people if start <= person.updated_s < end]
+
+    # ── how it changes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add_events(self, data_type: str, rows: Iterable[Row]) -> None:
+        """Add events with their ``createdAt``; they show at once."""
+        added = []
+        for row in rows:
+            at = datetime.strptime(row["createdAt"], "%Y-%m-%d %H:%M:%S %z")
+            added.append((int(at.timestamp()), 0.0, encode(row)))
+        self.timelines[data_type].add(added)
+
+    def add_user(self, profile: Row) -> None:
+        self.people.append(Person.of(profile))
+
+    def delete_user(self, email: str) -> None:
+        """Remove a user, his memberships and events, as Iterable does (FACTS.md 14.4)."""
+        self.people = [person for person in self.people if person.profile.get("email") != email]
+        for names in self.members.values():
+            names.discard(email)
+        for timeline in self.timelines.values():
+            rows = zip(timeline.at, timeline.shows_at, timeline.lines, strict=True)
+            timeline.fill([row for row in rows if json.loads(row[2]).get("email") != email])
+
+    def mutate(self, *, fraction: float, seed: int, now_s: int) -> None:
+        """
+        Let some time pass until *now_s*: new events, late ones, changed rows, in every table.
+
+        Late events happened, and changed events lie, within the last 90 minutes before the old end; what tells an
+        event from others does not change.
+        """
+        random = Random(seed)
+        old_end, self.end_s = self.end_s, max(self.end_s, now_s)
+        count = max(3, int(fraction * sum(len(timeline.at) for timeline in self.timelines.values())))
+        late = max(1, count // 3)
+        for first, last, many in ((old_end, self.end_s, count - late), (old_end - LATE_S, old_end, late)):
+            made = events.between(self, random, first, max(last, first + 1), many)
+            for data_type, rows in made.items():
+                self.timelines[data_type].add((at, 0.0, encode(row)) for at, row in rows)
+        for data_type, timeline in self.timelines.items():
+            self._change_events(data_type, timeline, random, since=old_end - LATE_S, share=max(fraction * 20, 0.2))
+        self._change_people(random, fraction)
+        self._change_entities(random)
+
+    def _change_events(self, data_type: str, timeline: Timeline, random: Random, *, since: int, share: float) -> None:
+        for index in range(bisect_left(timeline.at, since), len(timeline.at)):
+            if random.random() < share:
+                row = json.loads(timeline.lines[index])
+                row |= (
+                    {"city": "Genève", "isBot": True} if data_type in {"emailOpen", "emailClick"} else {"note": "seen"}
+                )
+                timeline.lines[index] = encode(row)
+
+    def _change_people(self, random: Random, fraction: float) -> None:
+        for person in random.sample(self.people, max(1, int(len(self.people) * fraction))):
+            person.change(self.end_s, {"loyalty.points": random.randrange(10_000), "favouriteColour": "ultramarine"})
+        for row in people(self, random, 2, first=len(self.people) + random.randrange(10**6, 10**7)):
+            row.change(self.end_s, {})
+            self.people.append(row)
+
+    def _change_entities(self, random: Random) -> None:
+        for row in random.sample(self.campaigns, 3):
+            row["campaignState"] = "Archived"  # updatedAt stays (FACTS.md 11)
+        for row in random.sample(self.templates, 3):
+            row |= {"name": f"{row['name']} (new)", "updatedAt": self.end_s * 1000 + 7}
+        self.channels[0]["name"] = "Renamed channel"
+        removed = self.lists.pop(random.randrange(1, 3))
+        del self.members[removed["id"]]
+        added = max(row["id"] for row in self.lists) + 1
+        self.lists.append({"id": added, "name": "New list", "createdAt": self.end_s * 1000, "listType": "Standard"})
+        self.members[added] = {person.list_name for person in random.sample(self.people, 3)}
+        first = self.members[self.lists[0]["id"]]
+        first.difference_update(random.sample(sorted(first), min(len(first), 2)))
+        first.add(self.people[-1].list_name)
+        stores = self.metadata["stores"]
+        stores.pop(next(reversed(stores)))
+        self.put_metadata(self.metadata, "stores", "lyon", {"city": "Lyon", "open": "10:00"})
+        self.put_metadata(self.metadata, "stores", "brand new", {"city": "Nice"})
+
+
+def plus(moment: datetime, seconds: float) -> datetime:
+    return moment + timedelta(seconds=seconds)

@@ -1,0 +1,88 @@
+"""Reading a replica back: from the columns of the destination to the fields of the source, without our own parser."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from reiterate.catalog import TABLES
+from reiterate.catalog.model import Type, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reiterate.simulator import Simulator
+
+Row = dict[str, Any]
+
+
+def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
+    """Return the rows of a table, field by field as the source spells them; what is null is left out."""
+    with closing(duckdb.connect(str(file), read_only=True)) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        columns = database.execute(
+            f"SELECT column_name, source_field, type FROM {dataset}._reiterate_columns "
+            "WHERE table_name = ? AND source_field IS NOT NULL",
+            [table],
+        ).fetchall()
+        chosen = ", ".join(_column(name, type_) for name, _, type_ in columns)
+        found = database.execute(f"SELECT {chosen} FROM {dataset}.{table}").fetchall()
+    return [
+        {
+            field: json.loads(value) if type_ == "json" else value
+            for (_, field, type_), value in zip(columns, row, strict=True)
+            if value is not None
+        }
+        for row in found
+    ]
+
+
+def _column(name: str, type_: str) -> str:
+    quoted = f'"{name}"'
+    return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')" if type_ == "timestamp" else quoted
+
+
+def expected(table: str, truth: Iterable[Row]) -> list[Row]:
+    """Return rows of the source as a replica has them: instants in one form, JSON in strings read."""
+    return [{field: _value(table, field, value) for field, value in row.items() if value is not None} for row in truth]
+
+
+def _value(table: str, field: str, value: Any) -> Any:
+    known = TABLES[table].field(field)
+    if known is None:
+        return value
+    if known.type is Type.TIMESTAMP and isinstance(value, int):
+        return _iso(datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000))
+    if known.type is Type.TIMESTAMP:
+        return _iso(datetime.strptime(value, "%Y-%m-%d %H:%M:%S %z"))
+    if known.wire is Wire.JSON_TEXT:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def counted(found: Iterable[Row]) -> Counter[str]:
+    return Counter(json.dumps(row, sort_keys=True) for row in found)
+
+
+def differences(file: Path, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:
+    """Return, for each table that differs from the truth, how many rows are missing and how many are too many."""
+    found = {}
+    for table in tables:
+        there = counted(rows(file, table))
+        truth = counted(expected(table, simulator.truth(table)))
+        if there != truth:
+            found[table] = ((truth - there).total(), (there - truth).total())
+    return found
