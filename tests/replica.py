@@ -74,7 +74,12 @@ def _iso(moment: datetime) -> str:
 
 
 def counted(found: Iterable[Row]) -> Counter[str]:
-    return Counter(json.dumps(row, sort_keys=True) for row in found)
+    """Count equal rows; 16 and 16.0 are the same number."""
+    return Counter(json.dumps({field: _number(value) for field, value in row.items()}, sort_keys=True) for row in found)
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def differences(file: Path, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:

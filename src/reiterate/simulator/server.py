@@ -199,7 +199,7 @@ class App:
                 return Answer({"requests": self.limits.requests, "exceeded": self.limits.exceeded})
             case ["mutate"]:
                 self.world.mutate(
-                    fraction=given.get("fraction", 0.01), seed=given.get("seed", 1), now_s=int(time.time())
+                    fraction=given.get("fraction", 0.01), seed=given.get("seed", 1), now_s=int(time.time()) - 1
                 )
             case ["faults"]:
                 self.set_faults(given)
@@ -313,8 +313,8 @@ class Simulator:
         return self.world.truth(table)
 
     def mutate(self, *, fraction: float = 0.01, seed: int = 1) -> None:
-        """Let time pass until now: see :meth:`World.mutate`."""
-        self.world.mutate(fraction=fraction, seed=seed, now_s=int(time.time()))
+        """Let time pass until the last whole second: see :meth:`World.mutate`."""
+        self.world.mutate(fraction=fraction, seed=seed, now_s=int(time.time()) - 1)
 
     @property
     def requests(self) -> list[Seen]:

@@ -87,7 +87,8 @@ class World:
 
     def __init__(self, options: WorldOptions) -> None:
         self.options = options
-        end = options.end or datetime.now(UTC)
+        # a second that has not ended yet could not be exported whole
+        end = options.end or datetime.now(UTC) - timedelta(seconds=2)
         self.end_s = int(end.timestamp())
         self.start_s = self.end_s - options.days * 86_400
         self._random = Random(options.seed)
@@ -230,8 +231,12 @@ class World:
             case "campaigns" | "channels" | "lists" | "message_types" | "templates":
                 return [dict(row) for row in getattr(self, table)]
             case "list_users":
-                kind = "userId" if self.options.project_type == "userid" else "email"
-                return [{"listId": list_id, kind: name} for list_id, names in self.members.items() for name in names]
+                emails = {person.profile.get("email") for person in self.people}
+                return [
+                    {"listId": list_id, "email" if name in emails else "userId": name}
+                    for list_id, names in self.members.items()
+                    for name in names
+                ]
             case "metadata":
                 return [dict(row) for keys in self.metadata.values() for row in keys.values()]
             case "users":
@@ -319,7 +324,3 @@ class World:
         stores.pop(next(reversed(stores)))
         self.put_metadata(self.metadata, "stores", "lyon", {"city": "Lyon", "open": "10:00"})
         self.put_metadata(self.metadata, "stores", "brand new", {"city": "Nice"})
-
-
-def plus(moment: datetime, seconds: float) -> datetime:
-    return moment + timedelta(seconds=seconds)
