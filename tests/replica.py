@@ -26,13 +26,14 @@ def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
     """Return the rows of a table, field by field as the source spells them; what is null is left out."""
     with closing(duckdb.connect(str(file), read_only=True)) as database:
         database.execute("SET TimeZone = 'UTC'")
+        database.execute(f"USE {file.stem}.{dataset}")
         columns = database.execute(
-            f"SELECT column_name, source_field, type FROM {dataset}._reiterate_columns "
+            "SELECT column_name, source_field, type FROM _reiterate_columns "
             "WHERE table_name = ? AND source_field IS NOT NULL",
             [table],
         ).fetchall()
         chosen = ", ".join(_column(name, type_) for name, _, type_ in columns)
-        found = database.execute(f"SELECT {chosen} FROM {dataset}.{table}").fetchall()
+        found = database.execute(f"SELECT {chosen} FROM {table}").fetchall()
     return [
         {
             field: json.loads(value) if type_ == "json" else value

@@ -25,12 +25,12 @@ QUESTIONS = {
     "Which campaigns are opened most?": """
         SELECT c.name AS campaign, count(DISTINCT s.message_id) AS sent, count(DISTINCT o.message_id) AS opened,
             round(100 * opened / sent, 1) AS percent
-        FROM iterable.email_send s JOIN iterable.campaigns c ON c.id = s.campaign_id
-        LEFT JOIN iterable.email_open o ON o.message_id = s.message_id
+        FROM email_send s JOIN campaigns c ON c.id = s.campaign_id
+        LEFT JOIN email_open o ON o.message_id = s.message_id
         GROUP BY c.name ORDER BY percent DESC LIMIT 5""",
     "How did the last days go?": """
         SELECT created_at::DATE AS day, count(*) AS sends, count(DISTINCT email) AS people
-        FROM iterable.email_send GROUP BY day ORDER BY day DESC LIMIT 5""",
+        FROM email_send GROUP BY day ORDER BY day DESC LIMIT 5""",
 }
 
 
@@ -60,7 +60,9 @@ def demo(
             raise typer.Exit(status)
         expected = {name: len(simulator.truth(name)) for name in TABLES}
     with closing(duckdb.connect(str(file), read_only=True)) as database:
-        arrived = {name: database.execute(f"SELECT count(*) FROM iterable.{name}").fetchall()[0][0] for name in TABLES}
+        ((catalog,),) = database.execute("SELECT current_database()").fetchall()
+        database.execute(f'USE "{catalog}".iterable')
+        arrived = {name: database.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}
         wrong = [name for name in TABLES if arrived[name] != expected[name]]
         console.print(f"\n{words.number(sum(arrived.values()))} rows in {len(arrived)} tables; the brand has as many.")
         for question, query in QUESTIONS.items():

@@ -63,10 +63,13 @@ class DuckDBSink:
         self.dataset = dataset
         self._database = _open(path, read_only=read_only)
         self._read_only = read_only
+        # a schema may be called like its file, as iterable in iterable.duckdb: only the whole path is clear then
+        ((catalog,),) = self._rows("SELECT current_database()")
+        self._schema = f"{sql.name(catalog)}.{sql.name(dataset)}"
         if read_only:
             return
         with self._transaction():
-            self._database.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.name(dataset)}")
+            self._database.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             for table, definition in OWN_TABLES.items():
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS {self._name(table)} ({definition})")
         # whoever wrote there is dead: the file's lock is ours
@@ -85,7 +88,8 @@ class DuckDBSink:
     @property
     def empty(self) -> bool:
         """Whether nothing was ever loaded into the dataset."""
-        found = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+        found = """SELECT count(*) FROM duckdb_tables()
+            WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"""
         return self._rows(found, self.dataset, READS) == [(0,)]
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,7 +98,8 @@ class DuckDBSink:
         found = self._rows(
             f"""SELECT run_id, table_name, {_us("window_start")}, {_us("window_end")}, part, {_us("read_at")}, "rows",
                 bytes, requests, seconds, lane FROM {self._name(READS)}
-                WHERE table_name IN (SELECT table_name FROM duckdb_tables() WHERE schema_name = ?)""",
+                WHERE table_name IN (SELECT table_name FROM duckdb_tables()
+                    WHERE database_name = current_database() AND schema_name = ?)""",
             self.dataset,
         )
         return Ledger(
@@ -195,7 +200,10 @@ class DuckDBSink:
         there = {
             name
             for (name,) in self._rows(
-                "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?", self.dataset, table
+                """SELECT column_name FROM duckdb_columns()
+                    WHERE database_name = current_database() AND schema_name = ? AND table_name = ?""",
+                self.dataset,
+                table,
             )
         }
         if not there:
@@ -291,7 +299,7 @@ class DuckDBSink:
             raise
 
     def _name(self, table: str) -> str:
-        return f"{sql.name(self.dataset)}.{sql.name(table)}"
+        return f"{self._schema}.{sql.name(table)}"
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return self._database.execute(query, list(values)).fetchall()

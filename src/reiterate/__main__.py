@@ -1,0 +1,5 @@
+"""``python -m reiterate``."""
+
+from reiterate.cli import main
+
+main()

@@ -1,0 +1,163 @@
+"""What the API and the network do costs no row, and one table's trouble stays its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import reiterate
+from reiterate.flow import Failed, RunFinished, Split, Status, Waiting
+from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
+from tests import replica
+from tests.conftest import KEY, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reiterate.flow import Event
+
+HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+def finished(events: Iterable[Event]) -> RunFinished:
+    *_, last = events
+    assert isinstance(last, RunFinished)
+    return last
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("/api/*", "status", status=429, body='{"msg":"Exceeded","code":"RateLimitExceeded"}', times=9),
+        Fault("/api/*", "status", status=429, headers={"Retry-After": "0"}, times=9),
+        Fault("/api/*", "status", status=500, times=9),
+        Fault("/api/*", "status", status=502, body=HTML, times=9),
+        Fault("/api/*", "status", status=503, body="", times=9),
+        Fault("/api/*", "status", status=504, body=HTML, times=9),
+        Fault("/api/*", "reset", skip=1, times=9),
+        Fault("/api/export/data.json", "cut", times=9),
+        Fault("/api/export/data.json", "cut_row", times=9),
+        Fault("/api/export/data.json", "bad_gzip", times=4),
+        Fault("/api/lists/getUsers", "cut", times=2),
+        Fault("/api/campaigns", "short_total", times=2),
+        Fault("/api/*", "slow", seconds=0.2, times=9),
+        Fault("/api/export/data.json", "stall", seconds=0.2, times=9),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_passing_faults(simulator: Simulator, tmp_path: Path, fault: Fault) -> None:
+    """A fault that passes is survived within the run."""
+    simulator.set_faults([fault])
+    file = tmp_path / "replica.duckdb"
+    assert finished(reiterate.sync(**settings(simulator, file))).status is Status.SUCCEEDED
+    assert replica.differences(file, simulator) == {}
+
+
+def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path: Path) -> None:
+    """An export that breaks off each time is read in halves, and its rows arrive exactly."""
+    where = {"dataTypeName": "emailSend"}
+    simulator.set_faults([Fault("/api/export/data.json", "cut", where=where, times=6)])
+    file = tmp_path / "replica.duckdb"
+    events = list(reiterate.sync(**settings(simulator, file)))
+    splits = [event for event in events if isinstance(event, Split)]
+    assert {"email_send"} == {split.task.table.name for split in splits}
+    assert finished(events).status is Status.SUCCEEDED
+    assert replica.differences(file, simulator) == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed"),
+    [
+        (Fault("/api/campaigns", "status", status=500), {"campaigns"}),
+        (Fault("/api/campaigns", "short_total"), {"campaigns"}),
+        (Fault("/api/channels", "status", status=200, body="not JSON"), {"channels"}),
+        (Fault("/api/channels", "status", status=200, body='{"other": []}'), {"channels"}),
+        (Fault("/api/metadata/stores/*", "status", status=500), {"metadata"}),
+        (Fault("/api/lists/getUsers", "status", where={"listId": "3310202"}), {"list_users"}),
+        (Fault("/api/export/data.json", "status", status=400, where={"dataTypeName": "emailOpen"}), {"email_open"}),
+        (Fault("/api/templates", "status", status=301, headers={"Location": "http://127.0.0.1:1/"}), {"templates"}),
+    ],
+)
+def test_lasting_fault_stops_one_table(simulator: Simulator, tmp_path: Path, fault: Fault, failed: set[str]) -> None:
+    """A table that cannot be read is reported with its reason; the others arrive; the next sync makes it good."""
+    file = tmp_path / "replica.duckdb"
+    simulator.set_faults([fault])
+    last = finished(reiterate.sync(**settings(simulator, file)))
+    assert last.status is Status.PARTIAL
+    assert failed == {table.table.name for table in last.tables if table.errors}
+    assert replica.differences(file, simulator, set(reiterate_tables()) - failed) == {}
+    simulator.set_faults([])
+    assert finished(reiterate.sync(**settings(simulator, file))).status is Status.SUCCEEDED
+    assert replica.differences(file, simulator) == {}
+
+
+def reiterate_tables() -> list[str]:
+    return [table.name for table in reiterate.tables()]
+
+
+def test_a_poisoned_list_keeps_its_last_members(simulator: Simulator, tmp_path: Path) -> None:
+    """A list that cannot be read any more keeps what was read last; a failed read never replaces a good one."""
+    file = tmp_path / "replica.duckdb"
+    finished(reiterate.sync(**settings(simulator, file)))
+    before = replica.counted(replica.rows(file, "list_users"))
+    simulator.set_faults([Fault("/api/lists/getUsers", "cut"), Fault("/api/lists", "short_total")])
+    last = finished(reiterate.sync(**settings(simulator, file)))
+    assert last.status is Status.PARTIAL
+    assert before == replica.counted(replica.rows(file, "list_users"))
+
+
+def test_deleted_users_events_stay(simulator: Simulator, tmp_path: Path) -> None:
+    """Deleting a user in Iterable removes nothing from the replica but memberships."""
+    file = tmp_path / "replica.duckdb"
+    finished(reiterate.sync(**settings(simulator, file, lookback="365d")))
+    before = {name: replica.counted(replica.rows(file, name)) for name in ("users", "email_send", "email_open")}
+    simulator.world.delete_user(simulator.truth("email_open")[0]["email"])
+    finished(reiterate.sync(**settings(simulator, file, lookback="365d")))
+    assert before == {name: replica.counted(replica.rows(file, name)) for name in before}
+
+
+def test_late_rows_within_the_lookback_arrive(simulator: Simulator, tmp_path: Path) -> None:
+    """An event that Iterable lists late is read by a later sync, as far back as the lookback of its table reaches."""
+    file = tmp_path / "replica.duckdb"
+    finished(reiterate.sync(**settings(simulator, file)))
+    late = {**simulator.truth("email_open")[0], "messageId": "late"}
+    simulator.world.add_events("emailOpen", [late])
+    finished(reiterate.sync(**settings(simulator, file)))
+    assert {"email_open": (1, 0)} == replica.differences(file, simulator)
+    finished(reiterate.sync(**settings(simulator, file, lookback="30d")))
+    assert replica.differences(file, simulator) == {}
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    """A sync that has more to ask than a limit allows waits, says so, and exceeds none."""
+    options = ServerOptions(api_key=KEY, limits=True)
+    with Simulator(WorldOptions(days=1, events_per_day=100), options) as simulator:
+        values = settings(simulator, tmp_path / "replica.duckdb", rate_limit_factor=1.0, tables="email_open,email_send")
+        events = reiterate.sync(**values, window_in_days=0.25)
+        waits = [event for event in events if isinstance(event, Waiting) or len(simulator.requests) > 4]
+        assert {"limit of 4 requests per 60 s on exports"} == {
+            wait.reason for wait in waits if isinstance(wait, Waiting)
+        }
+        assert simulator.limit_report() == {}
+
+
+def test_wrong_key_stops_everything_at_once(simulator: Simulator, tmp_path: Path) -> None:
+    """A key that Iterable refuses fails every table with one reason, and asks no more than needed."""
+    events = list(reiterate.sync(**settings(simulator, tmp_path / "replica.duckdb", api_key="f" * 32)))
+    last = finished(events)
+    assert last.status is Status.FAILED
+    assert {"Unauthorized"} == {type(event.error).__name__ for event in events if isinstance(event, Failed)}
+    assert len(simulator.requests) <= 40
+
+
+def test_missing_right_is_told_from_a_wrong_key(tmp_path: Path) -> None:
+    """A key without the right to exports reads everything else."""
+    options = ServerOptions(api_key=KEY, denied=("/api/export",))
+    with Simulator(WorldOptions(days=1, events_per_day=100), options) as simulator:
+        events = list(reiterate.sync(**settings(simulator, tmp_path / "replica.duckdb")))
+        failed = [event for event in events if isinstance(event, Failed)]
+        assert finished(events).status is Status.PARTIAL
+        assert {"Forbidden"} == {type(event.error).__name__ for event in failed}
+        assert 9 == len({event.task.table.name for event in failed})
