@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ API_ADDRESSES: Mapping[str, str] = MappingProxyType(
 )
 """The address of the API in each region (FACTS.md 1)."""
 
+UNITS: Mapping[str, int] = MappingProxyType({"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1})
+"""The units of a duration, in seconds."""
+
+HIDDEN = "********"
 SHOWN_OF_KEY = 4
 LONG_KEY = 16
 
@@ -37,7 +41,7 @@ class Secret:
         return f"…{self._value[-SHOWN_OF_KEY:]}" if len(self._value) >= LONG_KEY else "set"
 
     def __repr__(self) -> str:
-        return "********"
+        return HIDDEN
 
     __str__ = __repr__
 
@@ -47,7 +51,13 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._value)
 
-    def __reduce__(self) -> str:
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
         message = "a secret cannot be pickled"
         raise TypeError(message)
 
@@ -66,6 +76,10 @@ class Gateway:
     @property
     def scheme(self) -> str:
         return urlsplit(self.reveal()).scheme
+
+    @property
+    def has_credentials(self) -> bool:
+        return "@" in urlsplit(self.reveal()).netloc
 
     @property
     def url_without_credentials(self) -> str:
@@ -113,8 +127,8 @@ class Destination:
 
     @property
     def path(self) -> Path:
-        """The DuckDB file: ``duckdb:///relative`` or ``duckdb:////absolute``."""
-        return Path(self.url.removeprefix("duckdb:///"))
+        """The DuckDB file: ``duckdb:///relative`` to the working directory, or ``duckdb:////absolute``."""
+        return Path(self.url.removeprefix("duckdb:///")).expanduser()
 
 
 @dataclass(frozen=True)
@@ -122,8 +136,8 @@ class Connection:
     """
     One Iterable project, and how it is replicated.
 
-    *start* is aware UTC, *window* the upper bound of one export request, *gateway* nothing for a direct way,
-    *tables* nothing for all.
+    *start* is aware UTC midnight, *window* the upper bound of one export request, in whole seconds; *gateway* nothing
+    for a direct way, *tables* nothing for all.
     """
 
     name: str
@@ -138,40 +152,57 @@ class Connection:
     lookback: timedelta
     rate_limit_factor: float
     destination: Destination
-    table: Mapping[str, TableSettings] = field(default_factory=dict)
+    table: Mapping[str, TableSettings] = field(default_factory=lambda: MappingProxyType({}))
 
     def settings_of(self, table: str) -> Reading:
         own = self.table.get(table, TableSettings())
         return Reading(
-            start=own.start or self.start,
-            window=own.window or self.window,
+            start=self.start if own.start is None else own.start,
+            window=self.window if own.window is None else own.window,
             lookback=self.lookback if own.lookback is None else own.lookback,
         )
 
 
 def describe(connection: Connection) -> dict[str, str]:
-    """Return the settings for people: what is secret stays so."""
+    """Return the settings for people, by their names in ``reiterate.toml``: what is secret stays so."""
     shown = {
         "name": connection.name,
         "api_key": connection.api_key.hint(),
-        "start_date": f"{connection.start:%m/%d/%Y}",
-        "window_in_days": f"{connection.window / timedelta(days=1):g}",
+        "start_date": _day(connection.start),
+        "window_in_days": _days(connection.window),
         "data_gateway": str(connection.gateway or "none"),
-        "ca_bundle": str(connection.ca_bundle or ""),
+        "ca_bundle": str(connection.ca_bundle or "none"),
         "region": connection.region,
         "api_address": connection.api_address,
         "tables": "all" if connection.tables is None else ", ".join(connection.tables),
-        "lookback": str(connection.lookback),
+        "lookback": duration(connection.lookback),
         "rate_limit_factor": f"{connection.rate_limit_factor:g}",
         "destination": connection.destination.url,
         "dataset": connection.destination.dataset,
     }
     for table, own in connection.table.items():
-        reading = connection.settings_of(table)
-        given = {
-            "start_date": own.start and f"{reading.start:%m/%d/%Y}",
-            "window_in_days": own.window and f"{reading.window / timedelta(days=1):g}",
-            "lookback": own.lookback is not None and str(reading.lookback),
-        }
-        shown[f"table.{table}"] = ", ".join(f"{name} = {value}" for name, value in given.items() if value)
+        given = (
+            "" if own.start is None else f"start_date = {_day(own.start)}",
+            "" if own.window is None else f"window_in_days = {_days(own.window)}",
+            "" if own.lookback is None else f"lookback = {duration(own.lookback)}",
+        )
+        shown[f"table.{table}"] = ", ".join(part for part in given if part)
     return shown
+
+
+def duration(length: timedelta) -> str:
+    """Return *length* (whole seconds) as the settings spell it, in days at most: 2h, 1d12h, 14d."""
+    left, parts = round(length.total_seconds()), []
+    for unit in "dhms":
+        count, left = divmod(left, UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _day(start: datetime) -> str:
+    return f"{start:%m/%d/%Y}"
+
+
+def _days(window: timedelta) -> str:
+    return f"{window / timedelta(days=1):.10g}"

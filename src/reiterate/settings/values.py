@@ -1,21 +1,18 @@
 """
-From what a person wrote to a value, or to one message: which setting, what was given, what is accepted.
+Dates, lengths, factors, keys and names: from the text or native value that a person gave to the value that is used.
 
-One function for each setting; all take the text or native value and raise ValueError with what is accepted.
+One function for each setting; all raise Wrong with what is accepted. Blanks around a text do not count.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-import ssl
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from reiterate.settings.model import API_ADDRESSES, Destination, Gateway, Secret
+from reiterate.settings.given import Wrong, nearest, quoted, text_of
+from reiterate.settings.model import UNITS, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,51 +21,57 @@ EARLIEST = date(2012, 1, 1)
 """Iterable did not exist before."""
 LONGEST = timedelta(days=3650)
 SHORTEST_WINDOW = timedelta(seconds=1)
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST_IDENTIFIER = 63
-SCHEMES = ("http", "https", "socks5", "socks5h")
+DAY = timedelta(days=1)
+
+REGIONS = {"US": "US", "USDC": "US", "EU": "EU", "EDC": "EU", "EUDC": "EU"}
+"""What people call the two data centres (FACTS.md 1)."""
+
+LAYOUTS = {r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}": "%m/%d/%Y", r"[0-9]{4}-[0-9]{2}-[0-9]{2}": "%Y-%m-%d"}
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
+RESERVED_SCHEMAS = {"information_schema", "pg_catalog"}
 
 
-class Wrong(ValueError):
-    """A value is not accepted; the message says what is. *shown* takes the place of the value where that is secret."""
-
-    def __init__(self, accepted: str, *, shown: str | None = None) -> None:
-        super().__init__(accepted)
-        self.shown = shown
-
-
-def start_date(value: object, *, now: datetime) -> datetime:
+def start_date(value: object, *, now: datetime | None) -> datetime:
+    """Return midnight UTC of the day. Without *now* any day may come, as far as the future goes."""
     accepted = f"a date MM/DD/YYYY, such as 09/01/2026, from {EARLIEST:%m/%d/%Y} to today"
-    match value:
-        case datetime():
-            day = value.date()
-        case date():
-            day = value
-        case str():
-            day = _day(value.strip(), accepted)
-        case _:
-            raise Wrong(accepted)
-    if not EARLIEST <= day <= now.astimezone(UTC).date():
-        raise Wrong(accepted)
+    day = _day(value, accepted)
+    if day < EARLIEST:
+        raise Wrong(accepted, reason="Iterable did not exist then")
+    if now is not None and day > now.astimezone(UTC).date():
+        raise Wrong(accepted, reason="it is in the future")
     return datetime.combine(day, time(), UTC)
 
 
-def _day(text: str, accepted: str) -> date:
-    for layout in ("%m/%d/%Y", "%Y-%m-%d"):
-        if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}|\d{4}-\d\d-\d\d", text):
+def _day(value: object, accepted: str) -> date:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        if moment.time() != time():
+            raise Wrong(accepted, reason="a start is a whole UTC day, without a time")
+        return moment.date()
+    if isinstance(value, date):
+        return value
+    text = text_of(value) or ""
+    for pattern, layout in LAYOUTS.items():
+        if re.fullmatch(pattern, text):
             try:
                 return datetime.strptime(text, layout).replace(tzinfo=UTC).date()
             except ValueError:
-                continue
+                raise Wrong(accepted, reason="there is no such day") from None
     raise Wrong(accepted)
 
 
 def window_in_days(value: object) -> timedelta:
-    accepted = f"a number of days above 0 and up to {LONGEST.days}, such as 30 or 0.5"
-    days = _number(value, accepted)
+    """Return the length in whole seconds, because no window splits a second."""
+    accepted = f"a number of days above 0 (at least one second) and up to {LONGEST.days}, such as 30 or 0.5"
+    days = value / DAY if isinstance(value, timedelta) else _number(value, accepted)
     if not 0 < days <= LONGEST.days:
         raise Wrong(accepted)
-    return max(timedelta(days=days), SHORTEST_WINDOW)
+    length = timedelta(seconds=round(timedelta(days=days).total_seconds()))
+    if timedelta(days=days) < SHORTEST_WINDOW:
+        raise Wrong(accepted, reason="it is shorter than a second")
+    return length
 
 
 def rate_limit_factor(value: object) -> float:
@@ -80,156 +83,98 @@ def rate_limit_factor(value: object) -> float:
 
 
 def _number(value: object, accepted: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Wrong(accepted)
-    try:
-        number = float(value)
-    except ValueError:
-        raise Wrong(accepted) from None
-    if not math.isfinite(number):
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value)
+    if text is None or not NUMBER.fullmatch(text) or not math.isfinite(number := float(text)):
         raise Wrong(accepted)
     return number
 
 
 def lookback(value: object) -> timedelta:
-    accepted = f"a duration with its unit, such as 90s, 15m, 2h, 7d or 1d12h, up to {LONGEST.days}d"
+    accepted = f"a duration with its unit, such as 90s, 15m, 2h, 7d, 1w or 1d12h, up to {LONGEST.days}d"
     if isinstance(value, timedelta):
-        length = value
+        seconds = value.total_seconds()
     else:
-        text = value.strip() if isinstance(value, str) else ""
-        if not re.fullmatch(r"(\d{1,9}[smhdw])+", text):
+        text = str(value) if isinstance(value, int | float) else text_of(value) or ""
+        if NUMBER.fullmatch(text):
+            raise Wrong(accepted, reason="it has no unit")
+        if not re.fullmatch(f"({SPAN.pattern})+", text):
             raise Wrong(accepted)
-        length = timedelta(seconds=sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([smhdw])", text)))
-    if not timedelta() <= length <= LONGEST:
+        seconds = sum(int(count) * UNITS[unit] for count, unit in SPAN.findall(text))
+    if not 0 <= seconds <= LONGEST.total_seconds():
         raise Wrong(accepted)
-    return length
+    return timedelta(seconds=seconds)
 
 
 def region(value: object) -> str:
-    text = value.strip().upper() if isinstance(value, str) else ""
-    found = {"US": "US", "USDC": "US", "EU": "EU", "EDC": "EU", "EUDC": "EU"}.get(text)
+    found = REGIONS.get((text_of(value) or "").upper())
     if found is None:
         raise Wrong("US or EU, where the project's data centre is")
     return found
 
 
 def api_key(value: object) -> Secret:
-    """The key itself; references are resolved before."""
-    text = value.strip() if isinstance(value, str) else ""
+    """Return the key itself; references are resolved before. What was given is never shown."""
+    text = text_of(value)
+    if text is None:
+        raise Wrong("a text", shown="a value that is not text")
     if not text:
-        raise Wrong(
-            "the key of a server-side API key, or a reference: env:NAME, file:PATH, keyring:NAME", shown="nothing"
-        )
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise Wrong("a key in one line, of letters and digits alone", shown="a key with other characters in it")
+        raise Wrong("a server-side API key, or a reference: env:NAME, file:PATH or keyring:NAME", shown="empty")
+    for found, what in (
+        (re.search(r"[\r\n]", text), "a text with a line break in it"),
+        (re.search(r"[\x00-\x1f\x7f]", text), "a text with a control character in it"),
+        (re.search(r"\s", text), "a text with a blank in it"),
+        (not text.isascii() or not text.isprintable(), "a text with a character in it that is not ASCII"),
+    ):
+        if found:
+            raise Wrong("a key in one line, of letters, digits and signs without blanks", shown=what)
     return Secret(text)
 
 
-def data_gateway(value: object) -> Gateway | None:
-    accepted = f"none, or SCHEME://[USER:PASSWORD@]HOST:PORT with SCHEME one of {', '.join(SCHEMES)}"
-    text = value.strip() if isinstance(value, str) else "?"
-    if text.lower() in {"none", ""}:
-        return None
-    shown = re.sub(r"//.*@", "//********@", text)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise Wrong(accepted, shown=shown) from None
-    path = parts.path.strip("/")
-    if parts.scheme not in SCHEMES or not parts.hostname or port == 0 or path or parts.query or " " in text:
-        raise Wrong(accepted, shown=shown)
-    return Gateway(text.rstrip("/"))
-
-
-def ca_bundle(value: object, *, base: Path) -> Path | None:
-    accepted = "a file of certificates in PEM form"
-    if not isinstance(value, str | Path):
-        raise Wrong(accepted)
-    if not str(value).strip():
-        return None
-    path = base / Path(str(value).strip()).expanduser()
-    try:
-        ssl.create_default_context(cafile=str(path))
-    except (OSError, ssl.SSLError):
-        raise Wrong(accepted) from None
-    return path
-
-
-def api_address(value: object) -> str:
-    accepted = f"http(s)://HOST[:PORT][/PATH], such as {API_ADDRESSES['US']}"
-    text = value.strip() if isinstance(value, str) else ""
-    shown = re.sub(r"//.*@", "//********@", text)
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise Wrong(accepted, shown=shown) from None
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", text))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
-        raise Wrong(accepted, shown=shown)
-    return text.rstrip("/")
-
-
-def tables(value: object, *, known: Collection[str]) -> tuple[str, ...] | None:
-    names: Sequence[object]
+def tables(value: object, *, known: Collection[str] | None) -> tuple[str, ...] | None:
+    """Return the names, or nothing for all tables. Without *known* any name may come."""
+    accepted = "a list of table names, such as campaigns, email_open; or all"
     if isinstance(value, str):
-        if value.strip() == "all":
+        if value.strip().lower() == "all":
             return None
-        names = [name.strip() for name in value.split(",")]
-    elif isinstance(value, list | tuple):
-        names = value
+        given: Sequence[object] = value.split(",") if value.strip() else ()
+    elif isinstance(value, list | tuple | set | frozenset):
+        given = sorted(value, key=str) if isinstance(value, set | frozenset) else value
     else:
-        raise Wrong("a list of table names, such as campaigns, email_open; or all")
-    if not names or names == [""]:
-        raise Wrong("at least one table name; leave `tables` out to replicate all")
-    for name in names:
-        table(name, known=known)
-    if len(set(names)) < len(names):
-        raise Wrong("every table name once")
-    return tuple(map(str, names))
+        raise Wrong(accepted)
+    if not given:
+        raise Wrong("at least one table name; leave `tables` out to replicate all", shown="empty")
+    names = tuple(table(name, known=known) for name in given)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Wrong("every table name once", reason=f"{twice} stands there twice")
+    return names
 
 
-def table(value: object, *, known: Collection[str]) -> str:
-    if not isinstance(value, str) or value not in known:
-        raise Wrong(f"the name of a table{nearest(str(value), known)}", shown=str(value))
-    return value
-
-
-def nearest(given: str, known: Collection[str]) -> str:
-    """Return a hint at the names that *given* may have meant."""
-    close = difflib.get_close_matches(given.lower(), known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else f": {', '.join(sorted(known))}"
+def table(value: object, *, known: Collection[str] | None) -> str:
+    name = text_of(value) or ""
+    if not name or (known is not None and name not in known):
+        meant = nearest(name, known or ())
+        raise Wrong(
+            f"the name of a table (did you mean {meant}?)" if meant else f"one of {', '.join(sorted(known or ()))}",
+            reason="there is no such table",
+            shown=quoted(name if isinstance(value, str) else value),
+        )
+    return name
 
 
 def connection_name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
-        raise Wrong("letters, digits, - and _, 64 at most")
+        raise Wrong("a name of letters, digits, - and _, 64 at most")
     return value
 
 
 def dataset(value: object) -> str:
-    accepted = f"letters, digits and _, not beginning with a digit or _reiterate, {LONGEST_IDENTIFIER} at most"
-    if (
-        not isinstance(value, str)
-        or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value)
-        or len(value) > LONGEST_IDENTIFIER
-        or value.lower().startswith("_reiterate")
-    ):
+    accepted = (
+        f"letters, digits and _, {LONGEST_IDENTIFIER} at most, beginning with no digit and not with _reiterate; "
+        "not a name of the database's own"
+    )
+    name = text_of(value) or ""
+    own = name.lower().startswith("_reiterate") or name.lower() in RESERVED_SCHEMAS
+    if own or not re.fullmatch(rf"[A-Za-z_][A-Za-z0-9_]{{0,{LONGEST_IDENTIFIER - 1}}}", name):
         raise Wrong(accepted)
-    return value
-
-
-def destination_url(value: object) -> str:
-    accepted = "duckdb:///FILE, or a DuckDB file by its path; other databases are not supported yet"
-    text = str(value).strip() if isinstance(value, str | Path) else ""
-    shown = re.sub(r"//.*@", "//********@", text)
-    if text and "://" not in text:
-        text = f"duckdb:///{text}"
-    if not text.startswith("duckdb:///") or text in {"duckdb:///", "duckdb:///:memory:"} or text.endswith("/"):
-        raise Wrong(accepted, shown=shown)
-    return text
-
-
-def destination(name: str, url: object, set_: object) -> Destination:
-    return Destination(name, destination_url(url), dataset(set_))
+    return name

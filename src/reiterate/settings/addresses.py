@@ -1,0 +1,141 @@
+"""
+Gateway, API address, certificates and destination: from the text that a person gave to the value that is used.
+
+One function for each setting; all raise Wrong with what is accepted. What may hold credentials is shown only as far
+as it plainly holds none, for a wrong address may hold them anywhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from reiterate.settings.given import Wrong, text_of
+from reiterate.settings.model import API_ADDRESSES, HIDDEN, Gateway
+
+GATEWAY_SCHEMES = ("http", "https", "socks5", "socks5h")
+PLAIN_ADDRESS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://)?((?P<credentials>[^@]*@)(?=[^@:]+:[0-9]+/?$))?"
+    r"(?P<host>[a-z0-9._-]*|\[[0-9a-f:.]*\])(?P<port>:[0-9]{1,6})?(?P<path>/[a-z0-9._~/-]*)?",
+    re.IGNORECASE,
+)
+PLAIN_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
+PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+
+
+def data_gateway(value: object) -> Gateway | None:
+    accepted = f"none, or SCHEME://[USER:PASSWORD@]HOST:PORT with SCHEME one of {', '.join(GATEWAY_SCHEMES)}"
+    text = text_of(value)
+    if text is None:
+        raise Wrong(accepted, shown="a value that is not text")
+    if text.lower() in {"none", ""}:
+        return None
+    parts, reason = _split(text, GATEWAY_SCHEMES)
+    if parts and (parts.path.strip("/") or "?" in text or "#" in text):
+        reason = "it goes on behind the port"
+    if reason or not parts:
+        raise Wrong(accepted, reason=reason, shown=masked(text))
+    return Gateway(f"{parts.scheme}://{parts.netloc}")
+
+
+def api_address(value: object) -> str:
+    accepted = f"http(s)://HOST[:PORT][/PREFIX], such as {API_ADDRESSES['US']}"
+    text = text_of(value)
+    if text is None:
+        raise Wrong(accepted, shown="a value that is not text")
+    parts, reason = _split(text, ("http", "https"))
+    if parts and "@" in parts.netloc:
+        reason = "it holds credentials; the key has a setting of its own, api_key"
+    elif "?" in text or "#" in text:
+        reason = "it goes on behind the path"
+    elif parts and not PATH_PREFIX.fullmatch(parts.path):
+        reason = "its path is not plain"
+    elif parts and parts.path.strip("/") and f"https://{parts.hostname}" in API_ADDRESSES.values():
+        reason = "Iterable's own address has no path; Reiterate adds /api itself"
+    if reason or not parts:
+        raise Wrong(accepted, reason=reason, shown=masked(text))
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _split(text: str, schemes: tuple[str, ...]) -> tuple[SplitResult | None, str]:
+    """Return the parts of an address, or what is wrong with it; nothing of *text* is in the reason."""
+    if UNPRINTABLE.search(text):
+        return None, "it has a blank or control character in it"
+    scheme, colon, _ = text.partition("://")
+    if not colon:
+        return None, "it has no SCHEME://"
+    if scheme.lower() not in schemes:
+        return None, "its scheme is not known"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None, "its host or port is wrong"
+    if port == 0 or parts.netloc.endswith(":"):
+        return None, "its port is wrong"
+    if not parts.hostname or not PLAIN_HOST.fullmatch(parts.hostname):
+        return None, "it has no host" if not parts.hostname else "its host is wrong"
+    return parts, ""
+
+
+def masked(text: str) -> str:
+    """Return as much of an address as plainly holds no credentials."""
+    found = PLAIN_ADDRESS.fullmatch(text)
+    if found is None:
+        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://", text)
+        return f"{scheme[0] if scheme else ''}{HIDDEN}"
+    user = f"{HIDDEN}@" if found["credentials"] else ""
+    return repr(f"{found['scheme'] or ''}{user}{found['host']}{found['port'] or ''}{found['path'] or ''}")
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether nobody but this machine hears what is sent to *address*."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def ca_bundle(value: object, *, base: Path) -> Path | None:
+    """Return the file, a relative one as seen from *base*, once its certificates could be read."""
+    accepted = "a file with certificates in PEM form"
+    text = text_of(value)
+    if text is None:
+        raise Wrong(accepted)
+    if text.lower() in {"none", ""}:
+        return None
+    path = base / Path(text).expanduser()
+    if path.is_dir():
+        raise Wrong(accepted, reason="it is a directory")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise Wrong(accepted, reason="it holds no certificates in PEM form") from None
+    except OSError as error:
+        raise Wrong(accepted, reason=(error.strerror or "it cannot be read").lower()) from None
+    except ValueError:
+        raise Wrong(accepted) from None
+    return path
+
+
+def destination_url(value: object) -> str:
+    """Return ``duckdb:///PATH``."""
+    accepted = "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; no other database works today"
+    text = text_of(value) or ""
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
+    if scheme and scheme[0].lower() != "duckdb:":
+        raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
+    url = f"duckdb:///{text}" if not scheme else text
+    path = url[len("duckdb:///") :]
+    if not url.lower().startswith("duckdb:///") or not path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:[^\\/]|:", path):
+        raise Wrong(accepted, reason="it names no file", shown=masked(text))
+    if "?" in path or re.search(r"[\x00-\x1f\x7f]", path):
+        raise Wrong(accepted, reason="it goes on behind the file", shown=masked(text.partition("?")[0]))
+    if path.endswith(("/", "\\")) or Path(path).expanduser().is_dir():
+        raise Wrong(accepted, reason="it is a directory")
+    return f"duckdb:///{path}"
