@@ -242,10 +242,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class TableSummary:
-    """What a run did to one table."""
+    """What a run did to one table: *tasks* were loaded, *left* were neither loaded nor failed."""
 
     table: Table
     tasks: int = 0
+    left: int = 0
     rows: int = 0
     added: int = 0
     changed: int = 0
@@ -266,6 +267,19 @@ class RunFinished:
     at: datetime
     elapsed_s: float
     tables: tuple[TableSummary, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(summary.rows for summary in self.tables)
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, each error once with the tables that it stopped."""
+        found: dict[str, list[str]] = {}
+        for summary in self.tables:
+            for error in dict.fromkeys(map(str, summary.errors)):
+                found.setdefault(error, []).append(summary.table.name)
+        return [f"{', '.join(tables)}: {error}" for error, tables in found.items()]
 
 
 Event = RunStarted | Discovered | Started | Progress | Waiting | Split | Loaded | Failed | RunFinished

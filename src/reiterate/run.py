@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.pool import ThreadPool
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from reiterate import extract
@@ -68,6 +68,7 @@ VALUE_READERS = 8
 """Threads that read single values of metadata tables."""
 
 PROGRESS_EVERY_S = 0.2
+STOPS_WITHIN_S = 0.5
 
 HOPELESS = (Unauthorized, GatewayError, Unreachable)
 """After such an error no other request would fare better."""
@@ -106,11 +107,17 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
         pass
     finally:
         walk.stop.set()
-        at = walk.clock()
+        finished = RunFinished(record.run_id, status, walk.clock(), time.monotonic() - began, tally.summaries)
         walk.sink.finish(
-            replace(record, finished_at=at, status=status, rows=tally.rows, message="; ".join(tally.messages))
+            replace(
+                record,
+                finished_at=finished.at,
+                status=status,
+                rows=finished.rows,
+                message="; ".join(finished.problems),
+            )
         )
-    yield RunFinished(record.run_id, status, at, time.monotonic() - began, tally.summaries)
+    yield finished
 
 
 def _events(walk: Walk, tasks: Iterable[Task], run_id: str) -> Iterator[Event]:
@@ -207,8 +214,8 @@ class Readers:
     """
     Threads that read tasks, at most ``READERS_PER_LIMIT`` for each of Iterable's limits.
 
-    Iterating gives their reports, until all tasks are read. A task keeps its place until its last report was dealt
-    with: that bounds what lies on the spool.
+    Iterating gives their reports, until all tasks are read, or raises Stopped soon after a stop, whatever they wait
+    for. A task keeps its place until its last report was dealt with: that bounds what lies on the spool.
     """
 
     def __init__(self, walk: Walk) -> None:
@@ -239,7 +246,11 @@ class Readers:
 
     def __iter__(self) -> Iterator[Report]:
         while self._reading.total():
-            report = self._reports.get()
+            self._walk.client.pacer.check()
+            try:
+                report = self._reports.get(timeout=STOPS_WITHIN_S)
+            except Empty:
+                continue
             yield report
             if isinstance(report, Parts | RawFile | Refused):
                 lane = _lane(report.task)
@@ -298,52 +309,56 @@ class Tally:
     """What a run did, table by table."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._tables = {task.table.name: TableSummary(task.table) for task in tasks}
+        planned = Counter(task.table for task in tasks)
+        self._tables = {table.name: TableSummary(table, left=left) for table, left in planned.items()}
 
     def note(self, event: Event) -> None:
         match event:
-            case Loaded(task):
-                so_far = self._tables[task.table.name]
-                self._tables[task.table.name] = replace(
-                    so_far,
-                    tasks=so_far.tasks + 1,
-                    rows=so_far.rows + event.rows,
-                    added=so_far.added + event.added,
-                    changed=so_far.changed + event.changed,
-                    removed=so_far.removed + event.removed,
-                    size_bytes=so_far.size_bytes + event.size_bytes,
-                    requests=so_far.requests + event.requests,
-                    seconds=so_far.seconds + event.seconds,
-                    new_columns=so_far.new_columns + event.new_columns,
+            case Loaded():
+                self._note(event, lambda so_far: _with(so_far, event))
+            case Discovered(_, parts, removed):
+                self._note(
+                    event,
+                    lambda so_far: replace(so_far, left=so_far.left - 1 + len(parts), removed=so_far.removed + removed),
                 )
-            case Discovered(task, _, removed):
-                so_far = self._tables[task.table.name]
-                self._tables[task.table.name] = replace(so_far, removed=so_far.removed + removed)
-            case Failed(task, error):
-                so_far = self._tables[task.table.name]
-                self._tables[task.table.name] = replace(so_far, errors=(*so_far.errors, error))
+            case Split(_, halves):
+                self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1 + len(halves)))
+            case Failed(_, error):
+                self._note(
+                    event,
+                    lambda so_far: replace(so_far, left=so_far.left - 1, errors=(*so_far.errors, error)),
+                )
             case _:
                 pass
 
+    def _note(
+        self, event: Loaded | Discovered | Split | Failed, change: Callable[[TableSummary], TableSummary]
+    ) -> None:
+        name = event.task.table.name
+        self._tables[name] = change(self._tables[name])
+
     @property
     def summaries(self) -> tuple[TableSummary, ...]:
-        return tuple(self._tables.values())
-
-    @property
-    def rows(self) -> int:
-        return sum(table.rows for table in self.summaries)
-
-    @property
-    def messages(self) -> list[str]:
-        """Return what went wrong, each error once with the tables that it stopped."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for summary in self.summaries:
-            for error in dict.fromkeys(map(str, summary.errors)):
-                found[error].append(summary.table.name)
-        return [f"{', '.join(tables)}: {error}" for error, tables in found.items()]
+        return tuple(sorted(self._tables.values(), key=lambda summary: summary.table.name))
 
     @property
     def status(self) -> Status:
         if not any(summary.errors for summary in self.summaries):
             return Status.SUCCEEDED
         return Status.PARTIAL if any(summary.tasks for summary in self.summaries) else Status.FAILED
+
+
+def _with(so_far: TableSummary, event: Loaded) -> TableSummary:
+    return replace(
+        so_far,
+        tasks=so_far.tasks + 1,
+        left=so_far.left - 1,
+        rows=so_far.rows + event.rows,
+        added=so_far.added + event.added,
+        changed=so_far.changed + event.changed,
+        removed=so_far.removed + event.removed,
+        size_bytes=so_far.size_bytes + event.size_bytes,
+        requests=so_far.requests + event.requests,
+        seconds=so_far.seconds + event.seconds,
+        new_columns=so_far.new_columns + event.new_columns,
+    )

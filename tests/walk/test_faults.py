@@ -52,7 +52,7 @@ def test_passing_faults(simulator: Simulator, tmp_path: Path, fault: Fault) -> N
     simulator.set_faults([fault])
     file = tmp_path / "replica.duckdb"
     assert finished(reiterate.sync(**settings(simulator, file))).status is Status.SUCCEEDED
-    assert replica.differences(file, simulator) == {}
+    assert {} == replica.differences(file, simulator)
 
 
 def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path
     splits = [event for event in events if isinstance(event, Split)]
     assert {"email_send"} == {split.task.table.name for split in splits}
     assert finished(events).status is Status.SUCCEEDED
-    assert replica.differences(file, simulator) == {}
+    assert {} == replica.differences(file, simulator)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_lasting_fault_stops_one_table(simulator: Simulator, tmp_path: Path, fau
     last = finished(reiterate.sync(**settings(simulator, file)))
     assert last.status is Status.PARTIAL
     assert failed == {table.table.name for table in last.tables if table.errors}
-    assert replica.differences(file, simulator, set(reiterate_tables()) - failed) == {}
+    assert {} == replica.differences(file, simulator, set(all_tables()) - failed)
     simulator.set_faults([])
     assert finished(reiterate.sync(**settings(simulator, file))).status is Status.SUCCEEDED
-    assert replica.differences(file, simulator) == {}
+    assert {} == replica.differences(file, simulator)
 
 
-def reiterate_tables() -> list[str]:
+def all_tables() -> list[str]:
     return [table.name for table in reiterate.tables()]
 
 
@@ -127,20 +127,32 @@ def test_late_rows_within_the_lookback_arrive(simulator: Simulator, tmp_path: Pa
     finished(reiterate.sync(**settings(simulator, file)))
     assert {"email_open": (1, 0)} == replica.differences(file, simulator)
     finished(reiterate.sync(**settings(simulator, file, lookback="30d")))
-    assert replica.differences(file, simulator) == {}
+    assert {} == replica.differences(file, simulator)
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:
     """A sync that has more to ask than a limit allows waits, says so, and exceeds none."""
-    options = ServerOptions(api_key=KEY, limits=True)
+    options = ServerOptions(api_key=KEY, limits=True, rate_limit_factor=0.05)
     with Simulator(WorldOptions(days=1, events_per_day=100), options) as simulator:
-        values = settings(simulator, tmp_path / "replica.duckdb", rate_limit_factor=1.0, tables="email_open,email_send")
-        events = reiterate.sync(**values, window_in_days=0.25)
-        waits = [event for event in events if isinstance(event, Waiting) or len(simulator.requests) > 4]
-        assert {"limit of 4 requests per 60 s on exports"} == {
-            wait.reason for wait in waits if isinstance(wait, Waiting)
+        file = tmp_path / "replica.duckdb"
+        events = list(reiterate.sync(**settings(simulator, file, rate_limit_factor=0.05, tables="templates")))
+        assert {"limit of 5 requests per 1 s on templates"} == {
+            event.reason for event in events if isinstance(event, Waiting)
         }
-        assert simulator.limit_report() == {}
+        assert finished(events).status is Status.SUCCEEDED
+        assert {} == simulator.limit_report()
+        assert {} == replica.differences(file, simulator, ["templates"])
+
+
+def test_others_who_use_up_a_limit_are_waited_for(tmp_path: Path) -> None:
+    """When another client of the project leaves less than the documented limit, 429s are obeyed and nothing is lost."""
+    options = ServerOptions(api_key=KEY, limits=True, rate_limit_factor=0.05)
+    with Simulator(WorldOptions(days=1, events_per_day=100), options) as simulator:
+        file = tmp_path / "replica.duckdb"
+        events = list(reiterate.sync(**settings(simulator, file, rate_limit_factor=1.0, tables="templates")))
+        assert any("rate limit" in event.reason for event in events if isinstance(event, Waiting))
+        assert finished(events).status is Status.SUCCEEDED
+        assert {} == replica.differences(file, simulator, ["templates"])
 
 
 def test_wrong_key_stops_everything_at_once(simulator: Simulator, tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from reiterate.simulator import ServerOptions, Simulator, WorldOptions
+import duckdb
+
+from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY
 
@@ -21,16 +24,26 @@ if TYPE_CHECKING:
 KILLS = 20
 
 
-def start(simulator: Simulator, file: Path) -> subprocess.Popen[str]:
+def start(simulator: Simulator, file: Path, *flags: str) -> subprocess.Popen[str]:
     """Start a sync as a process of its own, in small windows so that there is much to interrupt."""
     start_date = time.strftime("%m/%d/%Y", time.gmtime(simulator.world.start_s))
     options = ["--start-date", start_date, "--window-in-days", "0.25", "--rate-limit-factor", "1000000"]
     return subprocess.Popen(
-        [sys.executable, "-m", "reiterate", "sync", "--json-logs", "--destination", str(file), *options],
+        [sys.executable, "-m", "reiterate", "sync", "--json-logs", "--destination", str(file), *options, *flags],
         env={**os.environ, "ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": simulator.url},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def some_loads(process: subprocess.Popen[str], loads: int) -> None:
+    """Return once so many tasks are loaded, or the process has ended."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        loads -= json.loads(line)["event"] == "loaded"
+        if loads <= 0:
+            return
 
 
 def test_twenty_kills(tmp_path: Path) -> None:
@@ -40,19 +53,52 @@ def test_twenty_kills(tmp_path: Path) -> None:
     killed = 0
     with Simulator(WorldOptions(days=6, events_per_day=1500, seed=2), ServerOptions(api_key=KEY)) as simulator:
         for _ in range(KILLS):
-            process = start(simulator, file)
-            assert process.stdout is not None
-            loads = moments.randrange(1, 14)
-            for line in process.stdout:
-                loads -= json.loads(line)["event"] == "loaded"
-                if loads <= 0:
-                    break
-            time.sleep(moments.uniform(0, 0.15))
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
-            process.stdout.close()
+            with start(simulator, file) as process:
+                some_loads(process, moments.randrange(1, 14))
+                time.sleep(moments.uniform(0, 0.15))
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            killed += process.returncode == -signal.SIGKILL
         with start(simulator, file) as last:
             last.communicate()
-        assert last.returncode == 0
-        assert replica.differences(file, simulator) == {}
-    assert killed == KILLS
+        assert 0 == last.returncode
+        assert {} == replica.differences(file, simulator)
+    assert KILLS == killed
+
+
+def test_asked_to_stop(tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM end a sync cleanly at any moment: it says how to go on, and the next one goes on."""
+    moments = random.Random(6)
+    file = tmp_path / "replica.duckdb"
+    with Simulator(WorldOptions(days=3, events_per_day=1000, seed=4), ServerOptions(api_key=KEY)) as simulator:
+        for number in (signal.SIGINT, signal.SIGTERM) * 3:
+            with start(simulator, file) as process:
+                some_loads(process, moments.randrange(1, 10))
+                time.sleep(moments.uniform(0, 0.15))
+                process.send_signal(number)
+                out, err = process.communicate()
+            assert 130 == process.returncode
+            assert "Stopping after the current load; once more to stop at once.\n" == err
+            assert "stopped" == json.loads(out.splitlines()[-1])["status"]
+        with start(simulator, file) as last:
+            last.communicate()
+        assert 0 == last.returncode
+        assert {} == replica.differences(file, simulator)
+    with closing(duckdb.connect(str(file), read_only=True)) as database:
+        statuses = database.execute("SELECT status FROM replica.iterable._reiterate_runs ORDER BY started_at")
+        assert [("stopped",)] * 6 + [("succeeded",)] == statuses.fetchall()
+
+
+def test_stop_does_not_wait_for_iterable(tmp_path: Path) -> None:
+    """A sync that waits for an answer stops all the same."""
+    fault = Fault("/api/export/data.json", "slow", seconds=60)
+    with (
+        Simulator(WorldOptions(days=1, events_per_day=50), ServerOptions(api_key=KEY, faults=(fault,))) as simulator,
+        start(simulator, tmp_path / "replica.duckdb", "--tables", "channels,email_open") as process,
+    ):
+        some_loads(process, 1)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert 130 == process.returncode
+        assert time.monotonic() - asked < 10

@@ -30,13 +30,13 @@ def test_first_second_and_third_sync(tmp_path: Path) -> None:
     with Simulator(WorldOptions(days=60, events_per_day=5000, seed=3), ServerOptions(api_key=KEY)) as simulator:
         first = sync(simulator, file)
         assert first.status is Status.SUCCEEDED
-        assert replica.differences(file, simulator) == {}
+        assert {} == replica.differences(file, simulator)
         second = sync(simulator, file)
         assert [(0, 0, 0)] * 16 == [(table.added, table.changed, table.removed) for table in second.tables]
         simulator.mutate(fraction=0.01)
         third = sync(simulator, file)
         assert third.status is Status.SUCCEEDED
-        assert replica.differences(file, simulator) == {}
+        assert {} == replica.differences(file, simulator)
 
 
 @pytest.mark.parametrize("project_type", ["email", "hybrid", "userid"])
@@ -46,7 +46,7 @@ def test_project_types(tmp_path: Path, project_type: ProjectType) -> None:
     file = tmp_path / "replica.duckdb"
     with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
         sync(simulator, file)
-        assert replica.differences(file, simulator) == {}
+        assert {} == replica.differences(file, simulator)
         simulator.mutate(fraction=0.05)
         sync(simulator, file)
-        assert replica.differences(file, simulator) == {}
+        assert {} == replica.differences(file, simulator)

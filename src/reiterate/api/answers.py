@@ -130,7 +130,7 @@ def _retry_after_s(headers: Mapping[str, str], says: str) -> float | None:
 
 
 @contextlib.contextmanager
-def connecting(path: str, *, gateway: Gateway | None, reached: bool) -> Iterator[None]:
+def connecting(address: str, *, gateway: Gateway | None, reached: bool) -> Iterator[None]:
     """Name what the network did on the way to Iterable, and which hop it was."""
     tries = CONNECT_TRIES if reached else FIRST_CONTACT_TRIES
     try:
@@ -147,6 +147,7 @@ def connecting(path: str, *, gateway: Gateway | None, reached: bool) -> Iterator
         raise Unreachable(
             "The certificate of the API address was not accepted.",
             hint="If a proxy inspects the traffic, name its certificate authority with `ca_bundle`.",
+            address=address,
             reason=_reason(error),
         ) from None
     except (exceptions.HTTPError, OSError) as error:
@@ -155,7 +156,7 @@ def connecting(path: str, *, gateway: Gateway | None, reached: bool) -> Iterator
             "Iterable could not be reached.",
             becomes=Unreachable,
             tries=tries,
-            path=path,
+            address=address,
             hop=hop,
             reason=_reason(error),
         ) from None

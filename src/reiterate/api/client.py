@@ -108,7 +108,7 @@ class Client:
         :raises TransientError: when another try may help, for a body that breaks off, too
         """
         query = f"?{urlencode(params)}" if params else ""
-        with answers.connecting(path, gateway=self._gateway, reached=self.reached):
+        with answers.connecting(address or self.address, gateway=self._gateway, reached=self.reached):
             response = self._pool.request(
                 "GET",
                 f"{address or self.address}{path}{query}",
@@ -138,13 +138,14 @@ class Client:
         """
         if self._accepts(self.address):
             return Forbidden(**error.facts)
+        facts = {name: fact for name, fact in error.facts.items() if name != "path"}
         if self._other_address is not None and self._accepts(self._other_address):
             return Unauthorized(
                 "The API key belongs to the other region.",
                 hint="Change `region` of the connection.",
-                **{**error.facts, "works_at": self._other_address},
+                **{**facts, "works_at": self._other_address},
             )
-        return error
+        return Unauthorized(**facts, address=self.address)
 
     def _accepts(self, address: str) -> bool:
         """Ask for the cheapest resource that every server-side key may read."""

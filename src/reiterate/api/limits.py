@@ -67,12 +67,13 @@ class Pacer:
     Lets requests pass as fast as the limits allow, and no faster.
 
     *factor* multiplies every limit (1.0: as documented) and, above 1, shortens the pauses between retries.
-    Once *stop* is set, whoever waits or asks raises :class:`Stopped`.
+    Once *stop* is set, whoever waits or asks raises :class:`Stopped`. *clock* gives seconds that never go back.
     """
 
-    def __init__(self, *, factor: float, stop: Event) -> None:
+    def __init__(self, *, factor: float, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
         self._factor = factor
         self._stop = stop
+        self._clock = clock
         self._lock = Lock()
         self._passed: dict[str, deque[float]] = defaultdict(deque)
 
@@ -103,14 +104,14 @@ class Pacer:
         # a limit below one call a period is one call in a longer period
         places, period_s = (int(calls), limit.period_s) if calls >= 1 else (1, limit.period_s / calls)
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             passed = self._passed[limit.name]
-            while passed and passed[0] <= now - period_s - LATENCY_S:
+            if len(passed) == places and (wait_s := passed[0] + period_s + LATENCY_S - now) > 0:
+                return wait_s
+            passed.append(now)
+            if len(passed) > places:
                 passed.popleft()
-            if len(passed) < places:
-                passed.append(now)
-                return 0.0
-            return passed[-places] + period_s + LATENCY_S - now
+            return 0.0
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +13,7 @@ from reiterate import library
 from reiterate.cli import connection, demo, render, show, words
 from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
 from reiterate.cli.options import with_settings
+from reiterate.cli.stopping import stoppable
 from reiterate.errors import ReiterateError, SettingsError
 
 app = typer.Typer(
@@ -67,23 +68,33 @@ def sync(
     console = words.err()
     for notice in loaded.notices:
         console.print(f"Note: {notice}", markup=False)
-    raise typer.Exit(render.follow(library.sync(loaded.connection), json_logs=json_logs))
+    with stoppable() as stop:
+        raise typer.Exit(render.follow(library.sync(loaded.connection, stop=stop), json_logs=json_logs))
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; end with a status and never with a traceback for what a person can cause."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
+        status = 0
     except SettingsError as error:
-        _end(error, WRONG_USAGE)
+        status = _say(error, WRONG_USAGE)
     except ReiterateError as error:
-        _end(error, NOTHING_DONE)
+        status = _say(error, NOTHING_DONE)
     except KeyboardInterrupt:
-        words.err().print("\nStopped. What was committed stays; run the same command to go on.")
-        sys.exit(INTERRUPTED)
-
-
-def _end(error: ReiterateError, status: int) -> None:
-    words.err().print(words.error(error), markup=False)
+        words.err().print("Stopped.")
+        status = INTERRUPTED
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        # readers may still wait for an answer that nobody wants any more
+        sys.stdout.flush()
+        os._exit(status)
     sys.exit(status)
+
+
+def _say(error: ReiterateError, status: int) -> int:
+    words.err().print(words.error(error), markup=False)
+    return status

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.prompt import Confirm, Prompt
@@ -17,17 +21,19 @@ from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
 from reiterate.settings import describe, edit
 
+if TYPE_CHECKING:
+    from reiterate.settings import Connection, Loaded
+
 FILE = Path("reiterate.toml")
 
 ASKED = {
-    "start_date": "Replicate data from which date on (MM/DD/YYYY)",
-    "window_in_days": "Longest time range of one export request, in days",
-    "region": "Region of the project, US or EU",
-    "data_gateway": "Data gateway: none, or the address of a proxy",
+    "api_key": ("API key, or where it stands: env:NAME, file:PATH, keyring:NAME", None),
+    "start_date": ("Replicate data from which date on (MM/DD/YYYY)", None),
+    "window_in_days": ("Longest time range of one export request, in days", "30"),
+    "region": ("Region of the project, US or EU", "US"),
+    "data_gateway": ("Data gateway: none, or the address of a proxy", "none"),
 }
-"""What `connection create` asks for, with the words it uses."""
-
-DEFAULTS = {"window_in_days": "30", "region": "US", "data_gateway": "none"}
+"""What `connection create` asks for, with its words and its defaults."""
 
 app = typer.Typer(help="Create, test, change and delete connections to Iterable projects.", no_args_is_help=True)
 
@@ -45,8 +51,8 @@ def create(
     name: Annotated[str, typer.Argument(help="Name of the connection.")] = "",
     settings: dict[str, Any],
     api_key: Annotated[
-        str, typer.Option(help="env:NAME, file:PATH, keyring:NAME, or the key.", show_default=False)
-    ] = "",
+        str | None, typer.Option(help="env:NAME, file:PATH, keyring:NAME, or the key.", show_default=False)
+    ] = None,
     test: Annotated[bool, typer.Option(help="Test the connection before it is saved.")] = True,
     yes: Yes = False,
 ) -> None:
@@ -62,33 +68,57 @@ def create(
             f"There is a connection {name} already.", hint="Delete it first, or choose another name.", file=file
         )
     values = dict(settings)
-    values["api_key"] = api_key or (Prompt.ask("API key, or env:NAME, file:PATH", password=True) if asks else "")
+    if api_key is not None:
+        values["api_key"] = api_key
+    draft = _Draft(name, file if file.exists() else None)
     if asks:
-        for setting, question in ASKED.items():
+        for setting, (question, default) in ASKED.items():
             if setting not in values:
-                values[setting] = Prompt.ask(question, default=DEFAULTS.get(setting))
-    draft = library.settings(**values).connection
-    if test and not _tested(draft) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
+                values[setting] = draft.ask(values, setting, question, default)
+    chosen = draft.settings(values).connection
+    if test and not _tested(chosen) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
         console.print("The connection was not saved. To save it untested, add --no-test.")
         raise typer.Exit(NOTHING_DONE)
-    show.overview(TABLES[table] for table in draft.tables or TABLES)
+    show.overview(TABLES[table] for table in chosen.tables or TABLES)
     if asks and "tables" not in values:
-        chosen = Prompt.ask("Which tables, separated by commas", default="all")
-        if chosen != "all":
-            values["tables"] = [table.strip() for table in chosen.split(",")]
-    library.settings(**values)
+        values["tables"] = draft.ask(values, "tables", "Which tables, separated by commas", "all")
     edit.save_connection(file, name, _written(values))
     console.print(f"Saved connection {name} to {file}. Now: reiterate sync --connection {name}", markup=False)
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A connection that does not stand in the file yet."""
+
+    name: str
+    file: Path | None
+
+    def settings(self, values: dict[str, Any]) -> Loaded:
+        return library.settings(config=self.file, name=self.name, **values)
+
+    def ask(self, values: dict[str, Any], setting: str, question: str, default: str | None) -> str:
+        """Ask until the answer is one that the setting takes."""
+        if setting == "api_key" and os.environ.get("ITERABLE_API_KEY"):
+            default = "env:ITERABLE_API_KEY"
+        missing = {"api_key": "asked-for-later", "start_date": datetime.now(UTC).date()}
+        while True:
+            answer = Prompt.ask(question, default=default, password=setting == "api_key") or ""
+            try:
+                self.settings({**missing, **values, setting: answer})
+            except SettingsError as error:
+                words.err().print(words.error(error), markup=False)
+            else:
+                return answer
+
+
 def _written(values: dict[str, Any]) -> dict[str, object]:
-    """Return settings as they stand in the file."""
+    """Return settings as they stand in the file: numbers as numbers, names as lists."""
     written: dict[str, object] = dict(values)
     for setting in ("window_in_days", "rate_limit_factor"):
-        if setting in written:
+        with contextlib.suppress(KeyError, ValueError):
             written[setting] = float(str(written[setting]))
-    if isinstance(written.get("tables"), str):
-        written["tables"] = [table.strip() for table in str(written["tables"]).split(",")]
+    if (chosen := written.pop("tables", None)) and str(chosen).strip().lower() != "all":
+        written["tables"] = [table.strip() for table in str(chosen).split(",")]
     return written
 
 
@@ -110,7 +140,7 @@ def show_(
 ) -> None:
     """Show the settings of a connection as a sync would use them; the key stays hidden."""
     loaded = library.settings(**_named(name, settings))
-    found = show.grid("setting", "value")
+    found = words.grid("setting", "value")
     for setting, value in describe(loaded.connection).items():
         found.add_row(setting, value)
     words.out().print(found)
@@ -135,11 +165,12 @@ def test(
     words.out().print(f"The key can read all {asked} tables.")
 
 
-def _tested(draft: Any) -> bool:  # noqa: ANN401
-    return not any(check.error for check in _checks(draft))
+def _tested(connection: Connection) -> bool:
+    """Return whether the key can read anything."""
+    return any(check.error is None for check in _checks(connection))
 
 
-def _checks(connection: Any) -> list[library.Check]:  # noqa: ANN401
+def _checks(connection: Connection) -> list[library.Check]:
     console = words.out()
     found = []
     for check in library.check(connection):
@@ -165,18 +196,17 @@ def metadata(
     if table and table not in TABLES:
         raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
     given = {"start_date": start_date, "window_in_days": window_in_days, "lookback": lookback}
-    changes: dict[str, object] = {setting: value for setting, value in given.items() if value}
+    changes = _written({setting: value for setting, value in given.items() if value})
     if changes and not table:
         raise SettingsError(
             f"{', '.join(changes)} is changed for one table.", hint="Name it with --table, or edit the file."
         )
-    if "window_in_days" in changes:
-        changes["window_in_days"] = float(window_in_days)
+    # what a table may have of its own, a connection may have too: checked as such, before the file changes
+    library.settings(name, config=file, **changes, tables=select or None)
     if changes:
         edit.update_connection(file, name, {"table": {table: changes}})
     if select:
-        chosen = None if select == "all" else [one.strip() for one in select.split(",")]
-        edit.update_connection(file, name, {"tables": chosen})
+        edit.update_connection(file, name, {"tables": None, **_written({"tables": select})})
     connection = library.settings(name, config=file).connection
     if table:
         show.describe(TABLES[table])

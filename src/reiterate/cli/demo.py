@@ -13,8 +13,10 @@ import typer
 
 from reiterate import library
 from reiterate.catalog import TABLES
-from reiterate.cli import render, show, words
-from reiterate.simulator import ServerOptions, Simulator, WorldOptions, serve
+from reiterate.cli import render, words
+from reiterate.cli.stopping import stoppable
+from reiterate.errors import ConnectionMismatch, SettingsError
+from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions, serve
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 """The brand's last event: the same at every demonstration, so that a second one finds nothing new."""
@@ -45,10 +47,11 @@ def demo(
     console = words.out()
     console.print(f"Starting a local Iterable with {days} days of {words.number(events_per_day)} events each.")
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed, end=END)
-    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator, stoppable() as stop:
         events = library.sync(
-            config=None,
-            name="demo",
+            stop=stop,
+            # another brand is another project: it must not be mixed into the data of the last one
+            name=f"demo-{days}-{events_per_day}-{seed}",
             api_key=KEY,
             api_address=simulator.url,
             start_date=(END - timedelta(days=days)).date(),
@@ -56,7 +59,11 @@ def demo(
             destination=f"duckdb:///{file}",
             dataset="iterable",
         )
-        if (status := render.follow(events)) != 0:
+        try:
+            status = render.follow(events)
+        except ConnectionMismatch as error:
+            raise ConnectionMismatch(error.what, hint="Name another file with --file.", **error.facts) from error
+        if status != 0:
             raise typer.Exit(status)
         expected = {name: len(simulator.truth(name)) for name in TABLES}
     with closing(duckdb.connect(str(file), read_only=True)) as database:
@@ -71,7 +78,7 @@ def demo(
                 "\n".join(line.removeprefix("        ") for line in query.strip("\n").splitlines()), style="dim"
             )
             answer = database.execute(query)
-            found = show.grid(*(column[0] for column in answer.description or ()))
+            found = words.grid(*(column[0] for column in answer.description or ()))
             for row in answer.fetchall():
                 found.add_row(*map(str, row))
             console.print(found)
@@ -95,7 +102,7 @@ def simulate(
     """Run a local Iterable with an invented brand, until it is stopped."""
     console = words.out()
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed)
-    rules = tuple(json.loads(faults.read_text(encoding="utf-8"))) if faults else ()
+    options = ServerOptions(api_key=api_key, limits=limits, faults=_faults(faults) if faults else ())
 
     def ready(url: str) -> None:
         console.print(f"Iterable is simulated at {url}. In another terminal:", markup=False)
@@ -103,4 +110,25 @@ def simulate(
             f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …", markup=False
         )
 
-    serve(world, ServerOptions(api_key=api_key, limits=limits, faults=rules), "127.0.0.1", port, on_ready=ready)
+    try:
+        serve(world, options, "127.0.0.1", port, on_ready=ready)
+    except OSError as error:
+        raise SettingsError(
+            f"The simulator cannot listen on port {port}.",
+            hint="Name another with --port, or 0 for a free one.",
+            reason=error.strerror,
+        ) from error
+
+
+def _faults(file: Path) -> tuple[Fault, ...]:
+    try:
+        rules = json.loads(file.read_text(encoding="utf-8"))
+        return tuple(Fault.of(rule) for rule in rules)
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(
+            "The file of faults cannot be used.",
+            hint="It holds a JSON list of faults, such as "
+            '[{"path": "/api/export/data.json", "kind": "status", "status": 503, "times": 3}].',
+            file=file,
+            reason=error,
+        ) from error

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
-from rich.table import Table as Grid
 
 from reiterate.cli import words
 from reiterate.cli.exits import EXIT, NOTHING_DONE
@@ -101,8 +100,9 @@ def as_dict(event: Event) -> dict[str, Any]:
                 "run_id": event.run_id,
                 "status": event.status,
                 "seconds": round(event.elapsed_s, 3),
-                "rows": sum(summary.rows for summary in event.tables),
+                "rows": event.rows,
                 "failed_tables": failed,
+                "problems": event.problems,
             }
         case _:
             return said
@@ -144,7 +144,8 @@ def _line(event: Event) -> str:
             return (
                 f"{task}: {words.number(event.rows)} rows, {words.number(event.added)} added, "
                 f"{words.number(event.changed)} changed, {words.number(event.removed)} removed, "
-                f"{words.size(event.size_bytes)} in {words.duration(event.seconds)}{_columns(event.new_columns)}"
+                f"{words.size(event.size_bytes)} in {words.duration(event.seconds)}"
+                + (f"; new columns: {_names(event.new_columns)}" if event.new_columns else "")
             )
         case Failed(task, error):
             return f"{task}: FAILED: {error}"
@@ -152,8 +153,8 @@ def _line(event: Event) -> str:
             return ""
 
 
-def _columns(columns: tuple[Column, ...]) -> str:
-    return f"; new columns: {', '.join(column.name for column in columns)}" if columns else ""
+def _names(columns: tuple[Column, ...]) -> str:
+    return ", ".join(column.name for column in columns)
 
 
 @dataclass
@@ -234,9 +235,8 @@ class Board:
         lane.finished += 1
 
     def __rich__(self) -> RenderableType:
-        grid = Grid(box=None, padding=(0, 2, 0, 0))
-        for heading in ("table", "", "rows", "added", "size", ""):
-            grid.add_column(heading, justify="right" if heading in {"rows", "added", "size"} else "left", no_wrap=True)
+        numbers = ("rows", "added", "size")
+        grid = words.grid("table", "progress", *numbers, "", right=numbers)
         for name, lane in sorted(self._lanes.items()):
             rows = lane.rows + sum(progress.rows for progress in lane.arriving.values())
             size_bytes = lane.size_bytes + sum(progress.size_bytes for progress in lane.arriving.values())
@@ -288,25 +288,23 @@ def follow(events: Iterator[Event], *, json_logs: bool = False) -> int:
 
 def summary(event: RunFinished, console: Console) -> None:
     """Print what a run did to each table, its new columns, and what failed."""
-    grid = Grid(box=None, padding=(0, 2, 0, 0))
-    for heading in ("table", "read", "added", "changed", "removed", "size", "requests", ""):
-        grid.add_column(heading, justify="left" if heading in {"table", ""} else "right", no_wrap=True)
+    numbers = ("read", "added", "changed", "removed", "size", "requests")
+    grid = words.grid("table", *numbers, "", right=numbers)
     for one in event.tables:
         grid.add_row(
             one.table.name,
             *(words.number(count) for count in (one.rows, one.added, one.changed, one.removed)),
             words.size(one.size_bytes),
             words.number(one.requests),
-            "[red]failed[/]" if one.errors else "[green]ok[/]",
+            "[red]failed[/]" if one.errors else "incomplete" if one.left else "[green]ok[/]",
         )
     console.print(grid)
     for one in event.tables:
         if one.new_columns:
-            console.print(f"{one.table.name}{_columns(one.new_columns)}".replace("; new", ": new"), markup=False)
-        for problem, times in Counter(map(str, one.errors)).items():
-            console.print(f"{one.table.name}: {problem}{f' ({times} times)' if times > 1 else ''}", markup=False)
-    rows = sum(one.rows for one in event.tables)
-    console.print(f"{_STATUS[event.status]} {words.number(rows)} rows read in {words.duration(event.elapsed_s)}.")
+            console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}", markup=False)
+    for problem in event.problems:
+        console.print(problem, markup=False)
+    console.print(f"{_STATUS[event.status]} {words.number(event.rows)} rows read in {words.duration(event.elapsed_s)}.")
 
 
 _STATUS = {

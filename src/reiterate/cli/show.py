@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table as Grid
 
 from reiterate import library
 from reiterate.catalog import TABLES
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
     from reiterate.flow import Task
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def grid(*headings: str, right: Iterable[str] = ()) -> Grid:
-    found = Grid(box=None, padding=(0, 2, 0, 0))
-    for heading in headings:
-        found.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
-    return found
 
 
 def tables(
@@ -52,9 +44,9 @@ def tables(
 
 def overview(chosen: Iterable[Table]) -> None:
     """Print what each table holds, how it is replicated, and by which keys."""
-    found = grid("table", "method", "primary key", "replication key", "source")
+    found = words.grid("table", "method", "primary key", "replication key", "what it holds")
     for table in chosen:
-        found.add_row(table.name, table.method, ", ".join(table.key), table.cursor or "", table.endpoint)
+        found.add_row(table.name, table.method, ", ".join(table.key), table.cursor or "", table.about)
     words.out().print(found)
 
 
@@ -63,7 +55,7 @@ def describe(table: Table) -> None:
     console = words.out()
     console.print(f"[bold]{table.name}[/]: {table.about}")
     console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
-    found = grid("column", "type", "source field", "meaning")
+    found = words.grid("column", "type", "source field", "meaning")
     for column, about in _columns(table):
         found.add_row(column["name"], column["type"], column["field"] or "", about)
     console.print(found)
@@ -107,7 +99,7 @@ def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
         words.out().print_json(json.dumps(_planned(found)))
         return
     console = words.out()
-    rows = grid("table", "tasks", "from", "to", "write", right=("tasks",))
+    rows = words.grid("table", "tasks", "from", "to", "write", right=("tasks",))
     for name, tasks in _by_table(found.tasks).items():
         windows = [task.scope for task in tasks if isinstance(task.scope, Window)]
         rows.add_row(
@@ -118,7 +110,7 @@ def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
             ", ".join(sorted({task.write.value for task in tasks})),
         )
     console.print(rows)
-    calls = grid("limit", "calls", "at least", right=("calls", "at least"))
+    calls = words.grid("limit", "calls", "at least", right=("calls", "at least"))
     for one in found.calls:
         calls.add_row(one.limit.name, words.number(one.calls), words.duration(one.least_s))
     console.print(calls)
@@ -153,7 +145,7 @@ def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
         words.out().print_json(json.dumps(_stated(found), default=str))
         return
     console = words.out()
-    rows = grid("table", "rows", "newest row", "last read", "left to read", right=("rows",))
+    rows = words.grid("table", "rows", "newest row", "last read", "left to read", right=("rows",))
     for one in found.tables:
         rows.add_row(
             one.table.name,

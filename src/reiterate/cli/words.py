@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table as Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from reiterate.errors import ReiterateError
@@ -17,14 +20,28 @@ HOUR_S = 3600
 DAY_S = 86_400
 
 
+PIPE_WIDTH = 500
+"""Wide enough for any row: what a pipe reads is never cut."""
+
+
 def out() -> Console:
     """Where results go."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def err() -> Console:
     """Where everything goes that is not a result."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def grid(*headings: str, right: Collection[str] = ()) -> Grid:
+    """Return an empty table; only its last column breaks where the terminal is narrow."""
+    found = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in headings:
+        found.add_column(
+            heading, justify="right" if heading in right else "left", no_wrap=heading != headings[-1], overflow="fold"
+        )
+    return found
 
 
 def number(count: float) -> str:
