@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import ssl
 import zlib
 from html.parser import HTMLParser
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import socks
 from urllib3 import exceptions
 
 from reiterate.errors import (
@@ -53,7 +55,9 @@ _TRANSIENT = {
 }
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, *, path: str, secret: str) -> ReiterateError:
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, *, path: str, secret: str, gateway: Gateway | None
+) -> ReiterateError:
     """
     Return the error that an answer other than 200 is (FACTS.md 4).
 
@@ -76,7 +80,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, path: str, 
         case HTTPStatus.UNAUTHORIZED:
             return Unauthorized(**facts)
         case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            return GatewayError("The data gateway wants other credentials.", **facts)
+            return GatewayError("The data gateway wants other credentials.", status=status, gateway=gateway)
         case HTTPStatus.BAD_REQUEST if "dataTypeName" in says:
             return NotOffered(**facts)
         case _ if status in _TRANSIENT:
@@ -132,34 +136,35 @@ def _retry_after_s(headers: Mapping[str, str], says: str) -> float | None:
 @contextlib.contextmanager
 def connecting(address: str, *, gateway: Gateway | None, reached: bool) -> Iterator[None]:
     """Name what the network did on the way to Iterable, and which hop it was."""
-    tries = CONNECT_TRIES if reached else FIRST_CONTACT_TRIES
     try:
         yield
-    except exceptions.ProxyError as error:
-        proxy = gateway.url_without_credentials if gateway else None
-        if "407" in str(error.original_error) or "auth" in str(error.original_error).lower():
-            raise GatewayError("The data gateway wants other credentials.", gateway=proxy) from None
-        reason = _reason(error.original_error)
-        raise TransientError(
-            "The data gateway could not be passed.", becomes=GatewayError, tries=tries, gateway=proxy, reason=reason
-        ) from None
-    except exceptions.SSLError as error:
-        raise Unreachable(
-            "The certificate of the API address was not accepted.",
-            hint="If a proxy inspects the traffic, name its certificate authority with `ca_bundle`.",
-            address=address,
-            reason=_reason(error),
-        ) from None
     except (exceptions.HTTPError, OSError) as error:
-        hop = f"behind the data gateway {gateway.url_without_credentials}" if gateway else None
-        raise TransientError(
-            "Iterable could not be reached.",
-            becomes=Unreachable,
-            tries=tries,
-            address=address,
-            hop=hop,
-            reason=_reason(error),
-        ) from None
+        tries = CONNECT_TRIES if reached else FIRST_CONTACT_TRIES
+        raise _obstacle(error, address=address, gateway=gateway, tries=tries) from None
+
+
+def _obstacle(error: Exception, *, address: str, gateway: Gateway | None, tries: int) -> ReiterateError:
+    causes = list(_causes(error))
+    route = gateway.url_without_credentials if gateway else None
+    facts: dict[str, Any] = {"address": address, "gateway": route, "reason": _reason(error)}
+    in_gateway = route is not None and (
+        isinstance(error, exceptions.ProxyError)
+        or any(isinstance(cause, socks.ProxyError) and not isinstance(cause, socks.SOCKS5Error) for cause in causes)
+    )
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        refused, whose = (GatewayError, "data gateway") if in_gateway else (Unreachable, "API address")
+        return refused(
+            f"The certificate of the {whose} was not accepted.",
+            hint="If it was issued by a private authority, or a proxy inspects the traffic, name that authority's "
+            "certificates with `ca_bundle`.",
+            **facts,
+        )
+    if not in_gateway or "Tunnel connection failed: 5" in facts["reason"]:
+        behind = " behind the data gateway" if gateway else ""
+        return TransientError(f"Iterable could not be reached{behind}.", becomes=Unreachable, tries=tries, **facts)
+    if "407" in facts["reason"] or any(isinstance(cause, socks.SOCKS5AuthError) for cause in causes):
+        return GatewayError("The data gateway wants other credentials.", **facts)
+    return TransientError("The data gateway could not be passed.", becomes=GatewayError, tries=tries, **facts)
 
 
 @contextlib.contextmanager
@@ -173,11 +178,18 @@ def reading(path: str) -> Iterator[None]:
         ) from None
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and what caused it, outermost first."""
+    cause: BaseException | None = error
+    while isinstance(cause, Exception):
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
 def _reason(error: BaseException) -> str:
     """Return the innermost cause in a few words, without addresses of objects."""
-    while isinstance(inner := error.__cause__ or error.__context__, Exception):
-        error = inner
-    return re.sub(r"<[^>]*>:? ?", "", f"{type(error).__name__}: {error}")[:LONGEST_MESSAGE]
+    *_, innermost = _causes(error)
+    return re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}")[:LONGEST_MESSAGE]
 
 
 def body(response: BaseHTTPResponse, chunk_bytes: int) -> Iterator[bytes]:

@@ -124,7 +124,14 @@ class Client:
             with answers.reading(path):
                 if response.status != HTTPStatus.OK:
                     body = response.read(ERROR_BODY_BYTES, decode_content=True)
-                    raise answers.refusal(response.status, response.headers, body, path=path, secret=self._key.reveal())
+                    raise answers.refusal(
+                        response.status,
+                        response.headers,
+                        body,
+                        path=path,
+                        secret=self._key.reveal(),
+                        gateway=self._gateway,
+                    )
                 self.reached = True
                 yield answers.body(response, CHUNK_BYTES)
         finally:
@@ -178,7 +185,9 @@ def _pool(gateway: Gateway | None, ca_bundle: Path | None) -> urllib3.PoolManage
     parts = urlsplit(gateway.reveal())
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=credentials)
+        # spelled as in the RFC, for proxies that look for it letter by letter
+        (value,) = urllib3.make_headers(proxy_basic_auth=credentials).values()
+        options["proxy_headers"] = {"Proxy-Authorization": value}
     return urllib3.ProxyManager(gateway.url_without_credentials, **options)
 
 

@@ -82,8 +82,9 @@ STATES = (
     "Recalled",
     "Starting",
 )
-SKIP_REASONS = ("DuplicateMarketingMessage", "HandlebarsExecutionError", "FrequencyCapRulesReached", "UserUnsubscribed")
-UNSUBSCRIBE_SOURCES = ("EmailLink", "Api", "WebApp", "ListUnsubscribe")
+# schema.json: send_skip_reasons, and the values of unsubSource and signupSource
+SKIP_REASONS = ("DuplicateMarketingMessage", "HandlebarsExecutionError", "FrequencyCapping", "QuietHoursSendSkip")
+UNSUBSCRIBE_SOURCES = ("EmailLink", "API", "WebApp", "UpdateSubscriptionsAPI")
 SIGNUP_SOURCES = ("API", "ListAPI", "Import", "WebApp", "WebForm")
 STAFF = "marta.keller@example.com"
 SHOP = "https://shop.example.com"

@@ -122,6 +122,8 @@ def _skip(world: World, random: Random, at: int) -> Row:
     row: Row = _message(world, random, at) | {"reason": random.choice(brand.SKIP_REASONS)}
     if random.random() < 0.2:
         row["transactionalData"] = '{"eventName":"orderShipped"}' if random.random() < 0.9 else "not JSON at all"
+    else:
+        row["contentId"] = 14220311
     return row
 
 
@@ -136,7 +138,11 @@ def _reaction(random: Random, data_type: str, at: int, send: Row) -> Row:
                 return row | {"recipientState": "HardBounce", "status": "5.1.1"}
             return row | {"recipientState": "SoftBounce", "status": "4.2.2", "bounceMessage": "452 4.2.2 mailbox full"}
         case _:
-            return row | _surroundings(random) | (_link(random) if data_type == "emailClick" else {})
+            row |= _surroundings(random)
+            if data_type == "emailClick":
+                return row | _link(random)
+            # opens alone have it (schema.json)
+            return row | ({"proxySource": "Gmail"} if row["userAgentDevice"] == "Gmail" else {})
 
 
 def _surroundings(random: Random) -> Row:
@@ -144,8 +150,6 @@ def _surroundings(random: Random) -> Row:
     row: Row = {"ip": f"203.0.113.{random.randrange(256)}", "userAgent": agent, "userAgentDevice": device}
     if random.random() < 0.8:
         row["city"], row["region"], row["country"] = random.choice(brand.CITIES)
-    if device == "Gmail":
-        row["proxySource"] = "Gmail"
     if random.random() < 0.3:
         row["isBot"] = device == "Other"
     return row

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
 ProjectType = Literal["email", "hybrid", "userid"]
 """How a project tells users apart (FACTS.md 14.2)."""
@@ -73,7 +74,8 @@ class ServerOptions:
     """
     The server: the key it wants, paths (prefixes) that the key has no right to, limits, faults.
 
-    *rate_limit_factor* multiplies the documented limits; they are counted even when they are not enforced.
+    *rate_limit_factor* multiplies the documented limits; they are counted even when they are not enforced. With
+    *certificate*, a PEM file that holds the private key too, the server speaks HTTPS.
     """
 
     api_key: str
@@ -82,3 +84,4 @@ class ServerOptions:
     denied: tuple[str, ...] = ()
     faults: tuple[Fault | Mapping[str, Any], ...] = ()
     seed: int = 0
+    certificate: Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,13 +28,22 @@ CHUNK_ROWS = 2000
 
 @dataclass(frozen=True)
 class Request:
-    """A request as routes see it; *values* are the parts of the path that vary, *address* how the client called us."""
+    """
+    A request as routes see it.
+
+    *values* are the parts of the path that vary, *pairs* all parameters in order, *address* how the client called us.
+    """
 
     path: str
     values: tuple[str, ...]
-    params: Mapping[str, str]
+    pairs: tuple[tuple[str, str], ...]
     address: str
     now: float
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The parameters by name; of one that is repeated, the last."""
+        return dict(self.pairs)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,10 @@ class Stream:
 Reply = Answer | Stream
 
 
+class WrongParameter(Exception):
+    """A parameter has a value that the API refuses with a 400 (swagger: "Invalid parameters")."""
+
+
 def error(status: int, message: str, code: str, params: object = None) -> Answer:
     """Return an error in Iterable's form (FACTS.md 4.1)."""
     return Answer({"msg": message, "code": code, "params": params}, status)
@@ -65,9 +79,9 @@ def error(status: int, message: str, code: str, params: object = None) -> Answer
 
 
 def campaigns(world: World, request: Request) -> Reply:
-    """Swagger: GET /api/campaigns; FACTS.md 6."""
-    state = request.params.get("campaignState")
-    rows = [row for row in world.campaigns if state is None or row["campaignState"] == state]
+    """Swagger: GET /api/campaigns; ``campaignState`` may be repeated (FACTS.md 6)."""
+    states = {value for name, value in request.pairs if name == "campaignState"}
+    rows = [row for row in world.campaigns if not states or row["campaignState"] in states]
     return _page(rows, request, rows_name="campaigns", total_name="totalCampaignsCount", key="id")
 
 
@@ -85,11 +99,13 @@ def templates(world: World, request: Request) -> Reply:
 def _page(rows: Sequence[Row], request: Request, *, rows_name: str, total_name: str, key: str) -> Reply:
     """Return one page; the total only when paginating, links with the API's host (FACTS.md 6)."""
     params = request.params
-    sort = params.get("sort", "+id")
-    field = key if sort[1:] == "id" else sort[1:]
+    sort = params.get("sort", "id")
+    # swagger: - for descending, + or no prefix for ascending; a bare + in a URL is a blank
+    asked = sort.lstrip("+- ")
+    field = key if asked == "id" else asked
     ordered = sorted(rows, key=lambda row: row.get(field, 0), reverse=sort.startswith("-"))
-    size = min(int(params.get("pageSize", DEFAULT_PAGE)), LARGEST_PAGE)
-    page = int(params.get("page", 1))
+    size = min(_number(params, "pageSize", DEFAULT_PAGE), LARGEST_PAGE)
+    page = _number(params, "page", 1)
     answer: Row = {rows_name: ordered[(page - 1) * size : page * size]}
     if "page" in params or "pageSize" in params:
         answer[total_name] = len(ordered)
@@ -98,9 +114,17 @@ def _page(rows: Sequence[Row], request: Request, *, rows_name: str, total_name: 
         ("previousPageUrl", page - 1, page > 1),
     ):
         if there:
-            query = urlencode({**params, "page": number, "pageSize": size})
+            kept = [(name, value) for name, value in request.pairs if name not in {"page", "pageSize"}]
+            query = urlencode([*kept, ("page", number), ("pageSize", size)])
             answer[name] = f"{request.address}{request.path}?{query}"
     return Answer(answer)
+
+
+def _number(params: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
+    text = params.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise WrongParameter(f"Invalid value for parameter {name}: {text}")
+    return int(text)
 
 
 def channels(world: World, _: Request) -> Reply:
@@ -145,7 +169,7 @@ def metadata_tables(world: World, _: Request) -> Reply:
 def metadata_keys(world: World, request: Request) -> Reply:
     """Swagger: GET /api/metadata/{table}; an unknown table is empty, pages by marker (FACTS.md 4.2, 6)."""
     keys = list(world.metadata.get(request.values[0].lower(), {}).values())
-    first = int(request.params.get("nextMarker", "0"))
+    first = _number(request.params, "nextMarker", 0, least=0)
     rows = [{name: value for name, value in row.items() if name != "value"} for row in keys]
     answer: Row = {"results": rows[first : first + METADATA_PAGE]}
     if first + METADATA_PAGE < len(rows):
@@ -181,11 +205,8 @@ def export(world: World, request: Request) -> Reply:
     asked = params.get("dataTypeName", "")
     kind = next((name for name in (*DATA_TYPES.values(), "user") if name.lower() == asked.lower()), None)
     if kind is None:
-        return error(400, f"Invalid value for parameter dataTypeName: {asked}", "BadParams")
-    try:
-        start, end = _range(params, request.now)
-    except ValueError as problem:
-        return error(400, str(problem), "BadParams")
+        raise WrongParameter(f"Invalid value for parameter dataTypeName: {asked}")
+    start, end = _range(params, request.now)
     if kind == "user":
         lines = world.users_between(start, end)
     else:
@@ -209,18 +230,17 @@ def _range(params: Mapping[str, str], now: float) -> tuple[float, float]:
     }
     asked = params.get("range", "Today")
     if asked not in ranges:
-        message = f"Invalid range: {asked}"
-        raise ValueError(message)
+        raise WrongParameter(f"Invalid range: {asked}")
     return ranges[asked]
 
 
 def _moment(text: str) -> float:
     """Read the date forms that the API takes (FACTS.md 7.1); without a zone it is UTC."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( ?[+-]\d\d:?\d\d)?|T[0-9:.]+Z)?", text):
-        found = datetime.fromisoformat(re.sub(r" ([+-])", r"\1", text))
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    message = f'Invalid format: "{text}"'
-    raise ValueError(message)
+        with contextlib.suppress(ValueError):
+            found = datetime.fromisoformat(re.sub(r" ([+-])", r"\1", text))
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    raise WrongParameter(f'Invalid format: "{text}"')
 
 
 def _pieces(lines: list[bytes]) -> Iterator[bytes]:

@@ -45,12 +45,13 @@ class Cut(Exception):
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came, without the key."""
+    """A request as it came, without the key; *peer* is the address that it came from."""
 
     method: str
     path: str
     params: Mapping[str, str]
     status: int
+    peer: str
 
 
 class App:
@@ -91,8 +92,8 @@ class App:
             return
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
-        address = f"http://{headers.get('host', '')}"
-        reply = self._reply(raw_path, query, params, headers, address, fault)
+        address = f"{scope['scheme']}://{headers.get('host', '')}"
+        reply = self._reply(scope["method"], raw_path, query, headers, address, fault)
         self._note(scope, raw_path, params, reply.status if isinstance(reply, Answer) else 200)
         try:
             await self._send(send, reply, headers, fault)
@@ -100,7 +101,7 @@ class App:
             _close(send)
 
     def _note(self, scope: Any, path: str, params: Mapping[str, str], status: int) -> None:  # noqa: ANN401
-        self.requests.append(Seen(scope["method"], path, params, status))
+        self.requests.append(Seen(scope["method"], path, params, status, scope["client"][0]))
 
     def _fault(self, path: str, params: Mapping[str, str]) -> Fault | None:
         for number, fault in enumerate(self._faults):
@@ -115,9 +116,9 @@ class App:
 
     def _reply(
         self,
+        method: str,
         path: str,
         query: str,
-        params: Mapping[str, str],
         headers: Mapping[str, str],
         address: str,
         fault: Fault | None,
@@ -132,11 +133,17 @@ class App:
         if fault and fault.kind == "status":
             message = {"msg": "An error occurred. Please try again later.", "code": "GenericError"}
             html = fault.body is not None and fault.body.startswith("<")
-            return Answer(fault.body or message, fault.status, "text/html" if html else "application/json")
+            body = message if fault.body is None else fault.body
+            return Answer(body, fault.status, "text/html" if html else "application/json")
         for pattern, answer in routes.ROUTES:
-            if found := re.fullmatch(pattern, path):
+            # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
+            if method == "GET" and (found := re.fullmatch(pattern, path)):
                 values = tuple(map(unquote, found.groups()))
-                return answer(self.world, routes.Request(path, values, params, address, time.time()))
+                pairs = tuple(parse_qsl(query, keep_blank_values=True))
+                try:
+                    return answer(self.world, routes.Request(path, values, pairs, address, time.time()))
+                except routes.WrongParameter as wrong:
+                    return routes.error(400, str(wrong), "BadParams")
         return NOT_FOUND
 
     def _refused(self, path: str, headers: Mapping[str, str]) -> Answer | None:
@@ -169,9 +176,10 @@ class App:
         status = reply.status if isinstance(reply, Answer) else 200
         if isinstance(reply, Answer):
             body = _body(reply, fault)
-            if wants_gzip and status == 200:
+            damaged = fault is not None and fault.kind == "bad_gzip"
+            if damaged or (wants_gzip and status == 200):
                 headers["Content-Encoding"] = "gzip"
-                body = gzip.compress(body, 1)
+                body = gzip.compress(body, 1)[: -12 if damaged else None]
             pieces = iter([body])
             headers["Content-Length"] = str(len(body))
         else:
@@ -269,6 +277,7 @@ def _server(app: App, host: str, port: int) -> uvicorn.Server:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=1,
+        ssl_certfile=app.options.certificate,
     )
     return uvicorn.Server(config)
 
@@ -295,7 +304,7 @@ class Simulator:
         self._socket = _listen("127.0.0.1", 0)
         self._server = _server(self._app, "127.0.0.1", 0)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"{'https' if server.certificate else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Simulator:
         self._thread.start()

@@ -74,7 +74,16 @@ class DuckDBSink:
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS {self._name(table)} ({definition})")
         # whoever wrote there is dead: the file's lock is ours
         shutil.rmtree(self.spool, ignore_errors=True)
-        self.spool.mkdir(parents=True)
+        try:
+            self.spool.mkdir()
+        except OSError as error:
+            self._database.close()
+            raise SettingsError(
+                "The directory for raw files cannot be made.",
+                hint="It stands beside the destination; remove what is in its place.",
+                directory=self.spool,
+                reason=error.strerror,
+            ) from error
 
     @property
     def spool(self) -> Path:
@@ -108,9 +117,14 @@ class DuckDBSink:
         )
 
     def columns(self, table: Table) -> tuple[Column, ...]:
+        # what a person dropped is not there any more
         found = self._rows(
             f"""SELECT column_name, type, source_field, variant FROM {self._name(COLUMNS)}
-                WHERE table_name = ? ORDER BY rowid""",
+                WHERE table_name = ? AND column_name IN (SELECT column_name FROM duckdb_columns()
+                    WHERE database_name = current_database() AND schema_name = ? AND table_name = ?)
+                ORDER BY rowid""",
+            table.name,
+            self.dataset,
             table.name,
         )
         return tuple(Column(name, Type(type_), field, variant) for name, type_, field, variant in found)
@@ -219,6 +233,10 @@ class DuckDBSink:
                     f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {types[column.name]}"
                 )
             if column.name not in recorded:
+                # the record of a column that a person dropped
+                self._database.execute(
+                    f"DELETE FROM {self._name(COLUMNS)} WHERE table_name = ? AND column_name = ?", [table, column.name]
+                )
                 self._database.execute(
                     f"INSERT INTO {self._name(COLUMNS)} VALUES (?, ?, ?, ?, ?, ?)",
                     [table, column.field, column.name, column.type, column.variant, since],
@@ -228,7 +246,7 @@ class DuckDBSink:
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
         table = self._name(batch.task.table.name)
-        if batch.new:
+        if batch.new and not self._occupied(batch):
             return self._count(f"INSERT INTO {table} BY NAME {batch.query}"), 0, 0
         scope, query, removed = self._bounds(batch), f"({batch.query})", 0
         if batch.task.write is Write.REPLACE:
@@ -248,6 +266,11 @@ class DuckDBSink:
         )
         added = self._size(table) - before
         return added, touched - added, removed
+
+    def _occupied(self, batch: Batch) -> bool:
+        """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
+        found = f"SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {self._bounds(batch)} LIMIT 1"
+        return batch.cursor_range is not None and bool(self._rows(found))
 
     def _bounds(self, batch: Batch) -> str:
         """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
@@ -322,7 +345,7 @@ def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         database = duckdb.connect(str(path), read_only, config=CONFIG)
     except duckdb.Error as error:
-        if "lock" in str(error) or isinstance(error, duckdb.ConnectionException):
+        if "Could not set lock" in str(error) or isinstance(error, duckdb.ConnectionException):
             raise DestinationBusy(destination=path, reason=_first_line(error)) from error
         raise SettingsError(
             "The destination cannot be opened.",
@@ -351,7 +374,7 @@ def _not_older(batch: Batch) -> str:
     if batch.task.table.cursor is None:
         return ""
     cursor = _cursor(batch)
-    return f"AND (s.{cursor} >= t.{cursor} OR t.{cursor} IS NULL)"
+    return f"AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
 
 
 def _cursor(batch: Batch) -> str:

@@ -1,0 +1,637 @@
+"""
+What every destination must do: inherit :class:`SinkSuite`, name the destination, and all of it is tested.
+
+    class TestPostgres(SinkSuite):
+        kind = PostgresForTests
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from abc import ABC, abstractmethod
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from reiterate.catalog import TABLES
+from reiterate.errors import ConnectionMismatch, LoadError
+from reiterate.flow import Part, Status
+from reiterate.sinks import Run, TableState
+from tests import replica
+from tests.sinks import model
+from tests.sinks.batches import (
+    READ_AT,
+    again,
+    at,
+    batch,
+    broken,
+    campaign,
+    click,
+    endless,
+    fact,
+    first_read,
+    listed,
+    load,
+    members,
+    numbers,
+    same,
+    user,
+    whole,
+    window,
+)
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+    from reiterate.flow import Task
+    from reiterate.ledger import Fact
+    from reiterate.sinks import Outcome, Sink
+    from tests.sinks.batches import Row
+
+PATIENCE_S = 60
+RUN = Run("r1", "shop", READ_AT, '{"tables":["users"]}')
+FRESH = count()
+ODD = 'it\'s "odd"'
+
+
+class Destination(ABC):
+    """A destination for tests, in a directory of its own; methods but ``open`` want that nobody has it open."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @abstractmethod
+    def open(self) -> Sink:
+        """Open it for this process."""
+
+    @abstractmethod
+    def rows(self, table: str) -> list[Row]:
+        """Return the rows of a table, by the fields of the source, nulls left out."""
+
+    @abstractmethod
+    def drop(self, table: str) -> None:
+        """Drop a table, as a person would."""
+
+    def size_bytes(self) -> int:
+        """Return a number that grows while rows are written, whoever has the destination open."""
+        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+    def has(self, table: str) -> Counter[str]:
+        return replica.counted(self.rows(table))
+
+    def load(self, task: Task, *rows: Row) -> Outcome:
+        with closing(self.open()) as sink:
+            return load(sink, task, *rows)
+
+    def facts(self, table: str) -> Sequence[Fact]:
+        with closing(self.open()) as sink:
+            return sink.ledger().of(table)
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the types of the columns, by name."""
+        with closing(self.open()) as sink:
+            return {column.name: column.type.value for column in sink.columns(TABLES[table])}
+
+    def fresh(self) -> Destination:
+        """Return another destination, beside this one."""
+        directory = self.directory / str(next(FRESH))
+        directory.mkdir()
+        return type(self)(directory)
+
+
+# ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hold(destination: Destination, pipe: Connection) -> None:
+    """Have the destination open until killed."""
+    with closing(destination.open()):
+        pipe.send("open")
+        pipe.poll(PATIENCE_S)
+
+
+def load_endlessly(destination: Destination, pipe: Connection) -> None:
+    """Append to a window without end, with a column that is new."""
+    _load_endlessly(destination, pipe, first_read("12:00", "13:00"))
+
+
+def merge_endlessly(destination: Destination, pipe: Connection) -> None:
+    """Merge into a window that has rows, without end."""
+    _load_endlessly(destination, pipe, again("10:00", "13:00"))
+
+
+def _load_endlessly(destination: Destination, pipe: Connection, task: Task) -> None:
+    with closing(destination.open()) as sink:
+        made = endless(batch(sink, task, [click("12:00", "m3", colour="red")]))
+        pipe.send("loading")
+        sink.load(made, fact(made))
+
+
+@contextmanager
+def process(play: Callable[[Destination, Connection], None], destination: Destination) -> Iterator[BaseProcess]:
+    """Run *play* in a process of its own, from its first message on; kill it (-9) in the end."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    with ours, theirs:
+        child = context.Process(target=play, args=(destination, theirs))
+        child.start()
+        try:
+            assert ours.poll(PATIENCE_S)
+            yield child
+        finally:
+            child.kill()
+            child.join()
+            child.close()
+
+
+# ── the suite ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SinkSuite:
+    """Tests that any sink passes."""
+
+    kind: ClassVar[type[Destination]]
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Destination:
+        """An empty destination."""
+        directory = tmp_path / "destination"
+        directory.mkdir()
+        return self.kind(directory)
+
+    # ── rows and fact become durable together ────────────────────────────────────────────────────────────────────────
+
+    def test_nothing_is_there_at_first(self, place: Destination) -> None:
+        """A new destination has no table, no fact and no run."""
+        with closing(place.open()) as sink:
+            assert () == sink.columns(TABLES["users"])
+            assert sink.state(TABLES["users"]) is None
+            assert [] == [*sink.ledger().of("users"), *sink.runs(10)]
+            assert 0 == sink.retain(TABLES["list_users"], [])
+
+    def test_first_load(self, place: Destination) -> None:
+        """The first load makes the table, and brings rows and fact; its columns are nobody's news."""
+        rows = [click("10:00", url="https://shop.example.com"), click("10:59", "m2", colour="red")]
+        outcome = place.load(first_read("10:00", "11:00"), *rows)
+        assert (2, 0, 0) == numbers(outcome)
+        assert () == outcome.new_columns
+        assert same("email_click", rows) == place.has("email_click")
+        assert [2] == [fact.rows for fact in place.facts("email_click")]
+        assert "text" == place.columns("email_click")["colour"]
+
+    def test_a_window_without_rows(self, place: Destination) -> None:
+        """A window in which nothing happened makes the table, and its fact counts."""
+        assert (0, 0, 0) == numbers(place.load(first_read("10:00", "11:00")))
+        assert [] == place.rows("email_click")
+        assert [0] == [fact.rows for fact in place.facts("email_click")]
+
+    def test_a_first_load_that_fails_leaves_nothing(self, place: Destination) -> None:
+        """A query that fails after some rows leaves no table, no column and no fact."""
+        with closing(place.open()) as sink:
+            made = batch(sink, first_read("10:00", "11:00"), [click("10:00"), click("10:01", "m2")])
+            with pytest.raises(LoadError, match="broken off"):
+                sink.load(broken(made, "m2"), fact(made))
+            assert () == sink.columns(TABLES["email_click"])
+            assert sink.state(TABLES["email_click"]) is None
+            assert [] == sink.ledger().of("email_click")
+            assert (2, 0, 0) == numbers(sink.load(made, fact(made)))
+
+    @pytest.mark.parametrize("task", [first_read("11:00", "12:00"), again("10:00", "12:00")], ids=["append", "merge"])
+    def test_a_load_that_fails_leaves_nothing(self, place: Destination, task: Task) -> None:
+        """A query that fails half way leaves rows, facts and columns as they were, and the next load finds its way."""
+        place.load(first_read("10:00", "11:00"), click("10:00"))
+        columns, rows = place.columns("email_click"), place.has("email_click")
+        new = [click("11:00", "m2", colour="red"), click("11:01", "m3")]
+        with closing(place.open()) as sink:
+            made = batch(sink, task, new)
+            with pytest.raises(LoadError, match="broken off"):
+                sink.load(broken(made, "m3"), fact(made))
+        assert columns == place.columns("email_click")
+        assert rows == place.has("email_click")
+        assert 1 == len(place.facts("email_click"))
+        outcome = place.load(task, *new)
+        assert ((2, 0, 0), ["colour"]) == (numbers(outcome), [column.name for column in outcome.new_columns])
+
+    def test_a_replacement_that_fails_leaves_nothing(self, place: Destination) -> None:
+        """What a failing load was to replace is still there."""
+        place.load(listed(1), *members(1, "a@example.com", "b@example.com"))
+        rows = place.has("list_users")
+        with closing(place.open()) as sink:
+            made = batch(sink, listed(1), members(1, "c@example.com"))
+            with pytest.raises(LoadError):
+                sink.load(replace(made, query=f"SELECT error('x') AS email, * FROM ({made.query})"), fact(made))
+        assert rows == place.has("list_users")
+        assert 1 == len(place.facts("list_users"))
+
+    def test_a_fact_that_cannot_be_kept_takes_its_rows_along(self, place: Destination) -> None:
+        """Rows without their fact are not kept, for nobody would know that they were read."""
+        with closing(place.open()) as sink:
+            made = batch(sink, first_read("10:00", "11:00"), [click("10:00")])
+            with pytest.raises(LoadError):
+                sink.load(made, replace(fact(made), rows=2**70))
+            assert sink.state(TABLES["email_click"]) is None
+            assert (1, 0, 0) == numbers(sink.load(made, fact(made)))
+
+    @pytest.mark.parametrize("table", ["email_click", "campaigns"])
+    def test_a_raw_file_that_is_gone(self, place: Destination, table: str) -> None:
+        """A load without its raw file is refused as any other."""
+        with closing(place.open()) as sink:
+            task = whole("campaigns") if table == "campaigns" else first_read("10:00", "11:00")
+            made = batch(sink, task, [campaign(1, "10:00") if table == "campaigns" else click("10:00")])
+            for path in sink.spool.iterdir():
+                path.unlink()
+            with pytest.raises(LoadError):
+                sink.load(made, fact(made))
+            assert sink.state(TABLES[table]) is None
+
+    @pytest.mark.parametrize("play", [load_endlessly, merge_endlessly])
+    def test_a_process_that_is_killed_leaves_nothing(
+        self, place: Destination, play: Callable[[Destination, Connection], None]
+    ) -> None:
+        """A process killed (-9) while it writes rows leaves the destination as it was before that load."""
+        place.load(first_read("10:00", "11:00"), click("10:00"), click("10:30", "m2"))
+        columns, rows, size = place.columns("email_click"), place.has("email_click"), place.size_bytes()
+        with process(play, place) as child:
+            deadline = time.monotonic() + PATIENCE_S
+            while place.size_bytes() < size + 2**20 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert size + 2**20 <= place.size_bytes()
+            assert child.is_alive()
+        assert columns == place.columns("email_click")
+        assert rows == place.has("email_click")
+        assert 1 == len(place.facts("email_click"))
+        assert (1, 0, 0) == numbers(place.load(first_read("12:00", "13:00"), click("12:00", "m3", colour="red")))
+
+    # ── merge ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_merging_adds_and_changes_but_never_removes(self, place: Destination) -> None:
+        """A window read again adds what is new, changes what changed, and keeps what is no longer listed."""
+        gone, old = click("10:00", "gone"), click("10:10", colour="red")
+        place.load(first_read("10:00", "11:00"), gone, old, click("10:20", "same"))
+        changed, new = click("10:10", colour="blue"), click("10:30", "new")
+        assert (1, 1, 0) == numbers(place.load(again("10:00", "11:00"), changed, click("10:20", "same"), new))
+        assert same("email_click", [gone, changed, click("10:20", "same"), new]) == place.has("email_click")
+
+    def test_merging_takes_away_values(self, place: Destination) -> None:
+        """A row that is read again without a field loses it: the row is as the source has it."""
+        place.load(window("users", "10:00", "11:00"), user("a@example.com", "10:00", city="Lyon", tier="gold"))
+        assert (0, 1, 0) == numbers(place.load(window("users", "10:00", "11:00"), user("a@example.com", "10:01")))
+        assert same("users", [user("a@example.com", "10:01")]) == place.has("users")
+
+    def test_events_that_look_alike_stay_apart(self, place: Destination) -> None:
+        """Two identical clicks of one second are two rows; a third that shows later is added alone."""
+        place.load(first_read("10:00", "11:00"), click("10:00"), click("10:00"))
+        assert (0, 0, 0) == numbers(place.load(again("10:00", "11:00"), click("10:00"), click("10:00")))
+        assert (1, 0, 0) == numbers(place.load(again("10:00", "11:00"), *[click("10:00")] * 3))
+        assert same("email_click", [click("10:00")] * 3) == place.has("email_click")
+
+    @pytest.mark.parametrize(
+        ("task", "later", "earlier"),
+        [
+            (
+                window("users", "10:00", "12:00"),
+                user("a@example.com", "11:00", firstName="new"),
+                user("a@example.com", "10:00", firstName="old"),
+            ),
+            (whole("campaigns"), campaign(1, "11:00", name="new"), campaign(1, "10:00", name="old")),
+        ],
+        ids=["users", "campaigns"],
+    )
+    def test_an_older_row_changes_nothing(self, place: Destination, task: Task, later: Row, earlier: Row) -> None:
+        """A row does not take the place of one with a later replication key, in whatever order windows are loaded."""
+        merging = replace(task, write=window("users", "10:00", "12:00").write)
+        assert (1, 0, 0) == numbers(place.load(merging, later))
+        assert (0, 0, 0) == numbers(place.load(merging, earlier))
+        assert same(task.table.name, [later]) == place.has(task.table.name)
+
+    def test_a_change_in_silence_arrives(self, place: Destination) -> None:
+        """A row with the same replication key takes the place of the old one: states change without it moving."""
+        merging = replace(whole("campaigns"), write=again("10:00", "11:00").write)
+        place.load(merging, campaign(1, "10:00", campaignState="Running"))
+        assert (0, 1, 0) == numbers(place.load(merging, campaign(1, "10:00", campaignState="Finished")))
+
+    def test_users_move_between_windows(self, place: Destination) -> None:
+        """A profile that changed again is one row, though its windows lie far apart."""
+        place.load(window("users", "10:00", "11:00"), user("a@example.com", "10:00"), user("b@example.com", "10:01"))
+        assert (0, 1, 0) == numbers(place.load(window("users", "15:00", "16:00"), user("a@example.com", "15:00")))
+        wanted = [user("a@example.com", "15:00"), user("b@example.com", "10:01")]
+        assert same("users", wanted) == place.has("users")
+
+    # ── append ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_new_windows_are_appended(self, place: Destination) -> None:
+        """Windows that were never read only add rows, the first and last second of each included."""
+        rows = [click("10:00"), click("10:59"), click("11:00"), click("11:59")]
+        assert (2, 0, 0) == numbers(place.load(first_read("11:00", "12:00"), *rows[2:]))
+        assert (2, 0, 0) == numbers(place.load(first_read("10:00", "11:00"), *rows[:2]))
+        assert same("email_click", rows) == place.has("email_click")
+
+    def test_rows_outside_of_their_window_are_merged(self, place: Destination) -> None:
+        """Rows that Iterable lists outside of the window that was asked for are not doubled, even if it is new."""
+        place.load(first_read("10:00", "11:00"), click("10:30", colour="red"))
+        rows = [click("10:30", colour="blue"), click("11:00", "m2"), click("12:00", "m3")]
+        assert (2, 1, 0) == numbers(place.load(first_read("11:00", "12:00"), *rows))
+        assert same("email_click", rows) == place.has("email_click")
+
+    @pytest.mark.parametrize(("asked", "edge"), [(("11:00", "12:00"), "12:00"), (("13:00", "14:00"), "12:59")])
+    def test_rows_just_outside_of_their_window_are_merged(
+        self, place: Destination, asked: tuple[str, str], edge: str
+    ) -> None:
+        """The end of a window is outside of it, as is what lies before its start."""
+        place.load(first_read("12:00", "13:00"), click(edge))
+        assert (0, 0, 0) == numbers(place.load(first_read(*asked), click(edge)))
+
+    def test_rows_without_an_instant_are_merged(self, place: Destination) -> None:
+        """Rows whose time cannot be read are kept as they are, and not doubled."""
+        rows = [click("10:30"), click("10:31", "odd") | {"createdAt": "yesterday"}]
+        for task, added in ((first_read("10:00", "11:00"), 2), (first_read("11:00", "12:00"), 0)):
+            assert (added, 0, 0) == numbers(place.load(task, *rows))
+        assert {"yesterday", "2026-11-01T10:30:00.000000"} == {row["createdAt"] for row in place.rows("email_click")}
+
+    def test_rows_that_came_with_another_window(self, place: Destination) -> None:
+        """A row that was listed outside of its window, and then again in it, is one row."""
+        place.load(first_read("11:00", "12:00"), click("10:30"), click("11:00"))
+        place.load(first_read("10:00", "11:00"), click("10:30"))
+        assert same("email_click", [click("10:30"), click("11:00")]) == place.has("email_click")
+
+    # ── replace, retain ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_a_part_is_replaced_alone(self, place: Destination) -> None:
+        """The members of a list take the place of those that it had; other lists stay."""
+        place.load(listed(1), *members(1, "a@example.com", "b@example.com"))
+        place.load(listed(2), *members(2, "a@example.com"))
+        assert (1, 0, 1) == numbers(place.load(listed(1), *members(1, "b@example.com", "c@example.com")))
+        wanted = [*members(1, "b@example.com", "c@example.com"), *members(2, "a@example.com")]
+        assert same("list_users", wanted) == place.has("list_users")
+
+    def test_a_part_may_become_empty(self, place: Destination) -> None:
+        """A list without members removes those that it had, and nothing else."""
+        place.load(listed(1), *members(1, "a@example.com"))
+        place.load(listed(2), *members(2, "a@example.com"))
+        assert (0, 0, 1) == numbers(place.load(listed(1)))
+        assert same("list_users", members(2, "a@example.com")) == place.has("list_users")
+
+    def test_a_whole_table_is_replaced(self, place: Destination) -> None:
+        """A table that is read whole is as the source has it: rows are added, changed and removed."""
+        place.load(whole("lists"), {"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c"})
+        rows = [{"id": 2, "name": "b"}, {"id": 3, "name": "new"}, {"id": 4, "name": "d"}]
+        assert (1, 1, 1) == numbers(place.load(whole("lists"), *rows))
+        assert same("lists", rows) == place.has("lists")
+
+    def test_parts_by_name(self, place: Destination) -> None:
+        """Parts may be told by text, quotes and all, in columns called like words of SQL."""
+        rows = [{"table": name, "key": "k", "value": {"select": 1}} for name in ("stores", ODD)]
+        for row in rows:
+            place.load(replace(whole("metadata"), scope=Part("table", str(row["table"]))), row)
+        odd = replace(whole("metadata"), scope=Part("table", ODD))
+        assert (0, 1, 0) == numbers(place.load(odd, rows[1] | {"value": [None]}))
+        assert same("metadata", [rows[0], rows[1] | {"value": [None]}]) == place.has("metadata")
+        with closing(place.open()) as sink:
+            assert 1 == sink.retain(TABLES["metadata"], [Part("table", ODD)])
+
+    def test_retain(self, place: Destination) -> None:
+        """The rows of parts that are no longer listed go; without any part all of them do."""
+        for number in (1, 2, 3):
+            place.load(listed(number), *members(number, "a@example.com", "b@example.com"))
+        with closing(place.open()) as sink:
+            assert 2 == sink.retain(TABLES["list_users"], [Part("listId", 1), Part("listId", 3), Part("listId", 9)])
+            assert 0 == sink.retain(TABLES["list_users"], [Part("listId", 1), Part("listId", 3)])
+            assert TableState(4, None) == sink.state(TABLES["list_users"])
+            assert 4 == sink.retain(TABLES["list_users"], [])
+
+    # ── loading again ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.mark.parametrize(
+        ("task", "rows"),
+        [
+            (
+                again("10:00", "11:00"),
+                [click("10:00", colour="red"), click("10:00"), click("10:00"), click("10:01", x=[1])],
+            ),
+            (
+                window("users", "10:00", "11:00"),
+                [user("a@example.com", "10:00", n=2**60, d=0.1, o={"a": None}, b=True)],
+            ),
+            (whole("campaigns"), [campaign(1, "10:00", sendSize=16), campaign(2, "10:01", sendSize=16.5, name=None)]),
+            (whole("lists"), [{"id": 1, "name": ""}, {"id": 2}]),
+            (listed(1), members(1, "a@example.com", "b@example.com")),
+            (listed(1), [{"listId": 1, "userId": "u-1"}]),
+        ],
+        ids=["events", "users", "campaigns", "lists", "members", "members by user id"],
+    )
+    def test_a_second_load_changes_nothing(self, place: Destination, task: Task, rows: list[Row]) -> None:
+        """The same rows again add, change and remove none, whether the batch is the same or parsed anew."""
+        with closing(place.open()) as sink:
+            made = batch(sink, task, rows)
+            assert (len(rows), 0, 0) == numbers(sink.load(made, fact(made)))
+            assert (0, 0, 0) == numbers(sink.load(made, fact(made)))
+            assert (0, 0, 0) == numbers(load(sink, task, *rows))
+            assert 3 == len(sink.ledger().of(task.table.name))
+        assert same(task.table.name, rows) == place.has(task.table.name)
+
+    # ── columns ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_new_fields_become_columns(self, place: Destination) -> None:
+        """A field that shows up later becomes a column that is null in older rows."""
+        rows = [click("10:00"), click("11:00", colour="red", size=3, tags=["a"])]
+        place.load(first_read("10:00", "11:00"), rows[0])
+        outcome = place.load(first_read("11:00", "12:00"), rows[1])
+        assert ["colour", "size", "tags"] == [column.name for column in outcome.new_columns]
+        assert () == place.load(again("11:00", "12:00"), rows[1]).new_columns
+        found = place.columns("email_click")
+        assert ("text", "bigint", "json") == (found["colour"], found["size"], found["tags"])
+        assert same("email_click", rows) == place.has("email_click")
+
+    def test_values_of_another_type_go_to_a_variant(self, place: Destination) -> None:
+        """Values that a column cannot hold stand in a second column, and come and go by merging."""
+        place.load(first_read("10:00", "11:00"), click("10:00", size=3))
+        outcome = place.load(again("10:00", "11:00"), click("10:00", size="large"), click("10:01", size=4))
+        assert (1, 1, 0) == numbers(outcome)
+        assert ["size__v_text"] == [column.name for column in outcome.new_columns]
+        assert [(True, "size")] == [(column.variant, column.field) for column in outcome.new_columns]
+        wanted = [click("10:00", size="large"), click("10:01", size=4)]
+        assert same("email_click", wanted) == place.has("email_click")
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), click("10:00", size=5)))
+        assert same("email_click", [click("10:00", size=5), click("10:01", size=4)]) == place.has("email_click")
+
+    def test_fields_called_like_words_of_sql(self, place: Destination) -> None:
+        """Fields may be called anything: words of SQL, quotes, blanks, names that differ by case alone."""
+        names = (
+            "table",
+            "order",
+            "select",
+            "group",
+            "rows",
+            "t",
+            "s",
+            "staged",
+            'a "quoted" name',
+            "it's",
+            "a;b",
+            "$1",
+        )
+        odd: Row = {name: number for number, name in enumerate(names)} | {"Order": "x", "ORDER": "y", "ä": 1, "ü": 2}
+        place.load(first_read("10:00", "11:00"), click("10:00", **odd))
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), click("10:00", **odd | {"order": 99})))
+        assert same("email_click", [click("10:00", **odd | {"order": 99})]) == place.has("email_click")
+        place.load(whole("lists"), {"id": 1, **odd})
+        assert (1, 0, 1) == numbers(place.load(whole("lists"), {"id": 2, **odd}))
+
+    def test_values_stay_as_they_are(self, place: Destination) -> None:
+        """Large numbers, empty and long texts, quotes, emoji, line breaks and nested nulls arrive as they were."""
+        values = [
+            2**53 + 1,
+            -(2**63),
+            2**63,
+            1e300,
+            "",
+            "x" * 100_000,
+            'O\'Neil "q" \\',
+            "😀\n\t\u0001",
+            {"a": [None, {}]},
+        ]
+        rows = [user(f"{number}@example.com", "10:00", value=value) for number, value in enumerate(values)]
+        place.load(window("users", "10:00", "11:00"), *rows)
+        assert same("users", rows) == place.has("users")
+
+    # ── facts, runs, state ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.mark.parametrize(
+        ("task", "row"),
+        [
+            (first_read("10:00", "11:00"), click("10:00")),
+            (listed(7), members(7, "a@example.com")[0]),
+            (whole("lists"), {"id": 1}),
+        ],
+        ids=["window", "part", "whole"],
+    )
+    def test_facts_come_back_as_they_were(self, place: Destination, task: Task, row: Row) -> None:
+        """A fact is the same after the destination was closed and opened, to the microsecond."""
+        with closing(place.open()) as sink:
+            made = batch(sink, task, [row])
+            wanted = [fact(made, READ_AT + timedelta(microseconds=number)) for number in (1, 3, 2)]
+            for one in wanted:
+                sink.load(replace(made, task=replace(task, write=again("10:00", "11:00").write)), one)
+        assert sorted(wanted, key=lambda one: one.read_at) == place.facts(task.table.name)
+
+    def test_runs(self, place: Destination) -> None:
+        """A run is recorded when it starts and when it ends; the latest come first."""
+        later = replace(RUN, run_id="r2", started_at=READ_AT + timedelta(hours=1))
+        done = replace(RUN, finished_at=READ_AT + timedelta(seconds=2), status=Status.PARTIAL, rows=3, message="a: no")
+        with closing(place.open()) as sink:
+            sink.begin(RUN)
+            assert [replace(RUN, status=Status.RUNNING)] == sink.runs(10)
+            sink.finish(done)
+            sink.begin(later)
+        with closing(place.open()) as sink:
+            assert [replace(later, status=Status.RUNNING), done] == sink.runs(10)
+            assert [replace(later, status=Status.RUNNING)] == sink.runs(1)
+
+    def test_a_run_that_never_ended_was_interrupted(self, place: Destination) -> None:
+        """The next run marks one that died; those that ended keep their status."""
+        first, second, third = (
+            replace(RUN, run_id=f"r{number}", started_at=READ_AT + timedelta(hours=number)) for number in (1, 2, 3)
+        )
+        ended = replace(first, status=Status.FAILED, finished_at=READ_AT)
+        for run in (first, second, third):
+            with closing(place.open()) as sink:
+                sink.begin(run)
+                if run == first:
+                    sink.finish(ended)
+        with closing(place.open()) as sink:
+            assert [Status.RUNNING, Status.INTERRUPTED, Status.FAILED] == [run.status for run in sink.runs(3)]
+
+    def test_the_destination_of_another_connection(self, place: Destination) -> None:
+        """A run of another connection is refused, and leaves no record."""
+        with closing(place.open()) as sink:
+            sink.begin(RUN)
+            with pytest.raises(ConnectionMismatch) as caught:
+                sink.begin(replace(RUN, run_id="r2", connection="outlet"))
+            assert ["shop"] == [run.connection for run in sink.runs(10)]
+            sink.begin(replace(RUN, run_id="r3"))
+        assert ("shop", "outlet") == (caught.value.facts["belongs_to"], caught.value.facts["connection"])
+
+    def test_state(self, place: Destination) -> None:
+        """The state of a table is its rows, and the newest replication key where it has one."""
+        place.load(first_read("10:00", "11:00"), click("10:00"), click("10:30"))
+        place.load(whole("lists"), {"id": 1})
+        place.load(first_read("09:00", "10:00"), click("09:30"))
+        with closing(place.open()) as sink:
+            assert TableState(3, at("10:30")) == sink.state(TABLES["email_click"])
+            assert TableState(1, None) == sink.state(TABLES["lists"])
+            assert sink.state(TABLES["users"]) is None
+
+    def test_state_without_rows(self, place: Destination) -> None:
+        """A table without rows has no newest one."""
+        place.load(first_read("10:00", "11:00"))
+        with closing(place.open()) as sink:
+            assert TableState(0, None) == sink.state(TABLES["email_click"])
+
+    # ── a table that a person dropped ────────────────────────────────────────────────────────────────────────────────
+
+    def test_a_dropped_table_starts_anew(self, place: Destination) -> None:
+        """The facts of a table that a person dropped do not count; the next load makes it anew, with its own fact."""
+        place.load(first_read("10:00", "11:00"), click("10:00", colour="red"))
+        place.load(listed(1), *members(1, "a@example.com"))
+        place.drop("email_click")
+        assert ([], 1) == (place.facts("email_click"), len(place.facts("list_users")))
+        assert (1, 0, 0) == numbers(place.load(first_read("11:00", "12:00"), click("11:00")))
+        assert same("email_click", [click("11:00")]) == place.has("email_click")
+        assert [at("11:00")] == [fact.window.start for fact in place.facts("email_click") if fact.window]
+
+    def test_a_dropped_table_is_not_there(self, place: Destination) -> None:
+        """A table that a person dropped has no columns and no state, and nothing of it can be removed."""
+        place.load(listed(1), *members(1, "a@example.com"))
+        place.drop("list_users")
+        with closing(place.open()) as sink:
+            assert sink.state(TABLES["list_users"]) is None
+            assert () == sink.columns(TABLES["list_users"])
+            assert 0 == sink.retain(TABLES["list_users"], [Part("listId", 1)])
+
+    # ── the spool ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_spool(self, place: Destination) -> None:
+        """The spool is empty at first, whatever a dead process left there, and goes with the sink."""
+        with closing(place.open()) as sink:
+            spool = sink.spool
+            assert [] == list(spool.iterdir())
+            (spool / "below").mkdir()
+            (spool / "below" / "file").write_text("x")
+        assert not spool.exists()
+        (spool / "below").mkdir(parents=True)
+        (spool / "left behind.ndjson").write_text("x")
+        with closing(place.open()):
+            assert [] == list(spool.iterdir())
+
+    # ── any sequence of loads ────────────────────────────────────────────────────────────────────────────────────────
+
+    @given(steps=model.steps)
+    @settings(
+        derandomize=True,
+        deadline=None,
+        max_examples=20,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
+    def test_any_loads(self, place: Destination, steps: list[model.Step]) -> None:
+        """Whatever is loaded in whatever order, the tables end as plain dictionaries do, and every number is right."""
+        wanted, fresh, loaded = model.Model(), place.fresh(), set()
+        with closing(fresh.open()) as sink:
+            for step in steps:
+                if isinstance(step, model.Retain):
+                    parts = [Part("listId", list_id) for list_id in step.list_ids]
+                    assert wanted.take(step) == (0, 0, sink.retain(TABLES["list_users"], parts))
+                else:
+                    task, rows = wanted.task(step)
+                    assert wanted.take(step) == numbers(load(sink, task, *rows))
+                    loaded.add(task.table.name)
+        for table in loaded:
+            assert same(table, wanted.tables[table].values()) == fresh.has(table)
