@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from threading import Event as Flag
 
     from reiterate.api import Client
+    from reiterate.catalog.model import Table
     from reiterate.sinks import Run, Sink
 
 READERS_PER_LIMIT = 2
@@ -72,6 +73,12 @@ STOPS_WITHIN_S = 0.5
 
 HOPELESS = (Unauthorized, GatewayError, Unreachable)
 """After such an error no other request would fare better."""
+
+CUTS_IN_A_ROW = 64
+"""
+A table whose exports broke off so often, none coming through, is given up for this run: halved 22 times, a window of
+30 days is a single second, so this is more than two seconds that cannot be read cost.
+"""
 
 
 @dataclass(frozen=True)
@@ -120,27 +127,38 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
     yield finished
 
 
-def _events(walk: Walk, tasks: Iterable[Task], run_id: str) -> Iterator[Event]:
+def _events(walk: Walk, tasks: Sequence[Task], run_id: str) -> Iterator[Event]:
     with closing(Readers(walk)) as readers, closing(Parser(walk.sink.spool)) as parser:
         readers.add(tasks)
+        cuts: Counter[str] = Counter()
         for report in readers:
             match report:
                 case Parts(task, parts):
                     readers.add(parts)
                     yield _discovered(walk.sink, task, parts)
                 case RawFile() as raw:
+                    cuts[raw.task.table.name] = 0
                     yield _load(walk.sink, parser, raw, run_id)
                 case Refused(_, Stopped() as stopped):
                     raise stopped
-                case Refused(task, ExportCut() as error) if halves := task.halves():
-                    readers.add(halves)
-                    yield Split(task, halves, error)
                 case Refused(task, error):
-                    yield Failed(task, error)
-                    if isinstance(error, HOPELESS):
-                        yield from (Failed(other, error) for other in readers.drop())
+                    cuts[task.table.name] += isinstance(error, ExportCut)
+                    yield from _refused(readers, task, error, cuts[task.table.name])
                 case Started() | Progress() | Waiting() as event:
                     yield event
+
+
+def _refused(readers: Readers, task: Task, error: ReiterateError, cuts_in_a_row: int) -> Iterator[Event]:
+    given_up = cuts_in_a_row >= CUTS_IN_A_ROW
+    if isinstance(error, ExportCut) and not given_up and (halves := task.halves()):
+        readers.add(halves, first=True)
+        yield Split(task, halves, error)
+        return
+    yield Failed(task, error)
+    if isinstance(error, HOPELESS):
+        yield from (Failed(other, error) for other in readers.drop())
+    elif given_up:
+        yield from (Failed(other, error) for other in readers.drop(task.table))
 
 
 def _discovered(sink: Sink, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
@@ -232,16 +250,20 @@ class Readers:
         self._threads.terminate()
         self._value_threads.terminate()
 
-    def add(self, tasks: Iterable[Task]) -> None:
-        for task in tasks:
-            self._waiting[_lane(task)].append(task)
+    def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
+        """Read *tasks*, too, in their order: after those that wait, or before them if *first*."""
+        for task in reversed(tasks) if first else tasks:
+            waiting = self._waiting[_lane(task)]
+            waiting.appendleft(task) if first else waiting.append(task)
         for lane in self._waiting:
             self._start(lane)
 
-    def drop(self) -> list[Task]:
-        """Forget the tasks that have not begun; return them."""
-        dropped = [task for tasks in self._waiting.values() for task in tasks]
-        self._waiting.clear()
+    def drop(self, table: Table | None = None) -> list[Task]:
+        """Forget the tasks, of *table* if given, that have not begun; return them."""
+        dropped = []
+        for lane, tasks in self._waiting.items():
+            dropped += [task for task in tasks if table in {None, task.table}]
+            self._waiting[lane] = deque(task for task in tasks if table not in {None, task.table})
         return dropped
 
     def __iter__(self) -> Iterator[Report]:

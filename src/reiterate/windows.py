@@ -25,7 +25,7 @@ class Window:
     end: datetime
 
     def __post_init__(self) -> None:
-        if whole_seconds(self.start) != self.start or whole_seconds(self.end) != self.end:
+        if any(whole_seconds(moment) != moment or moment.utcoffset() for moment in (self.start, self.end)):
             message = f"a window is made of whole UTC seconds, not of {self.start} to {self.end}"
             raise ValueError(message)
         if self.start >= self.end:

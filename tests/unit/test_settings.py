@@ -739,7 +739,7 @@ def test_no_key_is_ever_shown(key: str) -> None:
 
 
 @given(
-    password=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=20),
+    password=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20),
     end=st.sampled_from(
         ["", ":80", ":0", ":x", ":99999", "/path", "?query", "#part", " ", "\n", "@", "/", ":80/", "²"]
     ),
@@ -748,4 +748,4 @@ def test_no_key_is_ever_shown(key: str) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=500)
 def test_no_password_is_ever_shown(password: str, end: str, scheme: str) -> None:
     """Whatever is wrong around it, nothing repeats the password of a gateway."""
-    assert password not in shown(**BASE, data_gateway=f"{scheme}me:{password}@proxy.corp{end}")
+    assert "s3cr3t" not in shown(**BASE, data_gateway=f"{scheme}me:s3cr3t{password}@proxy.corp{end}")

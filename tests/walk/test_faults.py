@@ -8,6 +8,7 @@ import pytest
 
 import reiterate
 from reiterate.flow import Failed, RunFinished, Split, Status, Waiting
+from reiterate.run import CUTS_IN_A_ROW, READERS_PER_LIMIT
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY, settings
@@ -65,6 +66,18 @@ def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path
     assert {"email_send"} == {split.task.table.name for split in splits}
     assert finished(events).status is Status.SUCCEEDED
     assert {} == replica.differences(file, simulator)
+
+
+def test_exports_that_never_pass_are_given_up(simulator: Simulator, tmp_path: Path) -> None:
+    """A table none of whose exports ever passes fails after a bounded number of requests, not one a second of it."""
+    simulator.set_faults([Fault("/api/export/data.json", "cut_row", where={"dataTypeName": "emailSend"})])
+    file = tmp_path / "replica.duckdb"
+    last = finished(reiterate.sync(**settings(simulator, file)))
+    assert last.status is Status.PARTIAL
+    assert {"email_send"} == {table.table.name for table in last.tables if table.errors}
+    asked = [seen for seen in simulator.requests if seen.params.get("dataTypeName") == "emailSend"]
+    assert len(asked) <= 3 * (CUTS_IN_A_ROW + READERS_PER_LIMIT)
+    assert {} == replica.differences(file, simulator, set(all_tables()) - {"email_send"})
 
 
 @pytest.mark.parametrize(

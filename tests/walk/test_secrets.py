@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ KEY = "c0ffee5ecre7c0ffee5ecre7c0ffee55"
 ECHO = f'{{"msg": "hdrs: List((Host,api.iterable.com), (Api-Key,{KEY}))", "code": "BadJsonBody"}}'
 """as some bodies have it (FACTS.md 4.2)"""
 
-ALWAYS = ["--start-date", "11/22/2026", "--window-in-days", "2", "--rate-limit-factor", "1000000"]
+ALWAYS = ["--start-date", f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}", "--rate-limit-factor", "1000000"]
 
 
 def faulty(fault: Fault) -> ServerOptions:
@@ -76,6 +77,7 @@ def test_key_never_shows(tmp_path: Path, way: str, *, json_logs: bool) -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
     said = done.stdout + done.stderr
     assert status == done.returncode

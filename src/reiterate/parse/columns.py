@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reiterate.catalog.model import ByEvent, Type
@@ -45,11 +46,15 @@ def snake_case(field: str) -> str:
         name = f"_{name}"
     if not name:
         return f"x_{_hash(field)}"
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 7]}_{_hash(field)}"
+    return name if len(name) <= LONGEST_NAME else _hashed(name, field)
 
 
-def _hash(field: str) -> str:
-    return hashlib.sha256(field.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+def _hash(field: str, digits: int = 6) -> str:
+    return hashlib.sha256(field.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+
+
+def _hashed(name: str, field: str, digits: int = 6) -> str:
+    return f"{name[: LONGEST_NAME - 1 - digits].rstrip('_')}_{_hash(field, digits)}"
 
 
 def first_columns(table: Table) -> tuple[Column, ...]:
@@ -84,9 +89,9 @@ def named(fields: Iterable[str], taken: Collection[str]) -> dict[str, str]:
 
 
 def free_name(name: str, field: str, taken: Collection[str]) -> str:
-    if name not in taken:
-        return name
-    return f"{name[: LONGEST_NAME - 7]}_{_hash(field)}"
+    """Return *name*, or the name with as much of the field's hash behind it as sets it apart from those *taken*."""
+    candidates = chain([name], (_hashed(name, field, digits) for digits in range(6, LONGEST_NAME)))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def variant(main: Column, kind: Type) -> Column:

@@ -1,0 +1,203 @@
+"""What becomes of the lines of an answer: one oddity a case, and then anything at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reiterate.catalog import TABLES
+from reiterate.catalog.model import ByEvent, Type
+from reiterate.errors import MalformedRow
+from reiterate.flow import Column
+from reiterate.parse.columns import EVENT_ID, with_catalog
+from tests.golden import reading
+
+if TYPE_CHECKING:
+    from reiterate.flow import Batch
+    from reiterate.parse import Parser
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z| ?[+-]\d\d:?\d\d)")
+CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+
+
+def column(name: str, type: str, field: str, *, variant: bool = False) -> Column:  # noqa: A002 (as the case spells it)
+    return Column(name, Type(type), field, variant=variant)
+
+
+@pytest.fixture(params=CASES, ids=lambda path: path.stem)
+def case(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A case: *table*, *known* columns, *columns* that join them, *rows*, and the *lines* that they come from."""
+    path: Path = request.param
+    found: dict[str, Any] = json.loads(path.read_text())
+    found["known"] = tuple(column(**each) for each in found.get("known", ()))
+    lines = path.with_suffix(".ndjson").read_bytes().splitlines(keepends=True)
+    return {**found, "lines": [line for line in lines if line.strip()]}
+
+
+def parse(parser: Parser, spool: Path, case: dict[str, Any], lines: list[bytes]) -> tuple[Batch, list[reading.Row]]:
+    return reading.parse(parser, spool, reading.task(case["table"]), b"".join(lines), case["known"])
+
+
+def test_case(parser: Parser, spool: Path, case: dict[str, Any]) -> None:
+    """The rows arrive as the case says, in the columns that it names."""
+    batch, rows = parse(parser, spool, case, case["lines"])
+    before = with_catalog(TABLES[case["table"]], case["known"])
+    assert {*before, *(column(**each) for each in case["columns"])} == {*batch.columns}
+    assert reading.ordered(case["rows"]) == reading.ordered(rows)
+    assert len(case["lines"]) == batch.source_rows
+
+
+def test_order_does_not_matter(parser: Parser, spool: Path, case: dict[str, Any]) -> None:
+    """Neither the order of the lines nor that of their keys changes a row or a column."""
+    order = random.Random(7)
+    lines = []
+    for line in order.sample(case["lines"], len(case["lines"])):
+        members = json.loads(line, object_pairs_hook=_Members, parse_int=_Number, parse_float=_Number)
+        lines.append(f"{_text(_Members(order.sample(members, len(members))))}\n".encode())
+    batch, rows = parse(parser, spool, case, case["lines"])
+    again, rows_again = parse(parser, spool, case, lines)
+    assert {*batch.columns} == {*again.columns}
+    assert reading.ordered(rows) == reading.ordered(rows_again)
+
+
+class _Number(str):
+    """A number as it is spelled."""
+
+    __slots__ = ()
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of an object, in their order."""
+
+
+def _text(value: Any) -> str:
+    match value:
+        case _Number():
+            return str(value)
+        case _Members():
+            return "{" + ",".join(f"{_text(name)}:{_text(member)}" for name, member in value) + "}"
+        case list():
+            return f"[{','.join(map(_text, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+# ── _event_id ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_event_ids_are_those_of_the_contract(parser: Parser, spool: Path, case: dict[str, Any]) -> None:
+    """An ``_event_id`` is what docs/exactness.md says, counted by other means than ours."""
+    table = TABLES[case["table"]]
+    if not isinstance(table.identity, ByEvent):
+        assert EVENT_ID not in parse(parser, spool, case, case["lines"])[0].columns
+        return
+    identities = Counter(_identity(table.name, table.identity.fields, json.loads(line)) for line in case["lines"])
+    expected = {_md5(text, nth) for text, times in identities.items() for nth in range(1, times + 1)}
+    _, rows = parse(parser, spool, case, case["lines"])
+    assert expected == {row["_event_id"] for row in rows}
+    assert len(case["lines"]) == len(expected)
+
+
+def _identity(table: str, fields: tuple[str, ...], row: reading.Row) -> str:
+    parts = [f"{field}={_as_text(field, row[field])}" for field in fields if row.get(field) is not None]
+    who = next((row[name] for name in ("email", "itblUserId", "userId") if row.get(name) is not None), None)
+    return "\x1f".join([table, *parts, *([f"who={who}"] if who is not None else [])])
+
+
+def _as_text(field: str, value: Any) -> str:
+    if field == "createdAt" and INSTANT.fullmatch(value):
+        return str(int(datetime.fromisoformat(value.replace(" +", "+").replace(" -", "-")).timestamp()))
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _md5(text: str, nth: int) -> str:
+    return hashlib.md5((text if nth == 1 else f"{text}\x1f#{nth}").encode()).hexdigest()
+
+
+# ── what is no row ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not JSON",
+        b"<html><body>502 Bad Gateway</body></html>",
+        b'{"id": 2',
+        b'{"id": 2, "name": "cut of',
+        b'{"id": 2} {"id": 3}',
+        b'["id", 2]',
+        b'"id"',
+        b"2",
+        b"null",
+        b'{"id": 2, "name": "\xff\xfe"}',
+        b"{'id': 2}",
+    ],
+)
+def test_what_is_no_object_is_refused(parser: Parser, spool: Path, line: bytes) -> None:
+    """A line that is no JSON object fails its file with the table's name; the parser goes on with the next file."""
+    good = b'{"id": 1, "name": "one"}\n'
+    for content in (line + b"\n", good + line + b"\n" + good, good + line):
+        with pytest.raises(MalformedRow, match="channels"):
+            reading.parse(parser, spool, reading.task("channels"), content)
+    assert [{"id": 1, "name": "one"}] == reading.parse(parser, spool, reading.task("channels"), good)[1]
+
+
+def test_an_empty_answer_is_no_row(parser: Parser, spool: Path) -> None:
+    """Nothing, or empty lines alone, are no rows, and no columns but those of the catalog."""
+    for content in (b"", b"\n\n"):
+        batch, rows = reading.parse(parser, spool, reading.task("email_open"), content)
+        assert ([], 0) == (rows, batch.source_rows)
+        assert with_catalog(TABLES["email_open"], ()) == batch.columns
+
+
+# ── anything at all ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = TEXTS | st.sampled_from(
+    ["price", "Price", "price ", "a.b", "a_b", "_event_id", "__v_text", "price__v_text", ""]
+)
+ROWS = st.lists(st.dictionaries(FIELDS, VALUES, max_size=5), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.lists(ROWS, min_size=1, max_size=3))
+def test_nothing_is_dropped(parser: Parser, spool: Path, answers: list[list[reading.Row]]) -> None:
+    """Every value of every field of every row stands in one column of that field, exactly, answer after answer."""
+    known: tuple[Column, ...] = ()
+    for answer in answers:
+        sent = [{**row, "email": f"{n}@example.com"} for n, row in enumerate(answer)]
+        batch, rows = reading.parse(parser, spool, reading.task("users"), reading.lines(sent), known)
+        known = batch.columns
+        assert len({each.name.lower() for each in known}) == len(known)
+        by_email = {row["email"]: row for row in rows}
+        for row in sent:
+            assert {field: value for field, value in row.items() if value is not None} == _source(
+                by_email[row["email"]], known
+            )
+
+
+def _source(row: reading.Row, columns: tuple[Column, ...]) -> reading.Row:
+    """Return the row as Iterable sent it."""
+    types = {each.name: each for each in columns}
+    found: reading.Row = {}
+    for name, value in row.items():
+        field = types[name].field
+        assert field is not None
+        assert field not in found
+        found[field] = json.loads(value) if types[name].type is Type.JSON else value
+    return found
