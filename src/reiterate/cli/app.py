@@ -25,12 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(connection.app, name="connection")
-app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
-app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
-app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
-app.command("demo", epilog="Example: reiterate demo --days 30")(demo.demo)
-app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)
 
 
 def _version(*, wanted: bool) -> None:
@@ -52,7 +46,6 @@ def _root(
     pass
 
 
-@app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")
 @with_settings
 def sync(
     *,
@@ -70,6 +63,16 @@ def sync(
         console.print(f"Note: {notice}", markup=False)
     with stoppable() as stop:
         raise typer.Exit(render.follow(library.sync(loaded.connection, stop=stop), json_logs=json_logs))
+
+
+# in the order in which a person meets them
+app.command("demo", epilog="Example: reiterate demo --days 30")(demo.demo)
+app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")(sync)
+app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
+app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
+app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
+app.add_typer(connection.app, name="connection")
+app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)
 
 
 def main() -> NoReturn:
