@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test lint format docs lock clean
 
 demo: $(READY)  ## replicate an invented brand into iterable.duckdb
 	$(BIN)/reiterate demo
@@ -21,6 +21,9 @@ lint: $(READY)  ## format, lint, types, rooms
 format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(READY)  ## renew docs/tables.md from the catalog
+	$(BIN)/python docs/generate.py
 
 $(READY): pyproject.toml requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Reiterate needs Python 3.11 or newer")'

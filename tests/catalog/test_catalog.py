@@ -1,0 +1,129 @@
+"""The catalog is what the connector documents, and whole in itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reiterate.api import LIMITS, limit_of
+from reiterate.catalog import TABLES
+from reiterate.catalog.model import ByEvent, Export, Listing, ListMembers, Type, Wire
+from reiterate.parse import first_columns
+from reiterate.simulator import ServerOptions, Simulator, WorldOptions
+from tests.conftest import KEY
+
+if TYPE_CHECKING:
+    from reiterate.catalog.model import Table
+
+DOCUMENTED = {
+    # table: method, primary key, replication key
+    "campaigns": ("CDC", ("id",), "updatedAt"),
+    "channels": ("full", ("id",), None),
+    "email_bounce": ("CDC", ("email",), "createdAt"),
+    "email_click": ("CDC", ("email",), "createdAt"),
+    "email_complaint": ("CDC", ("email",), "createdAt"),
+    "email_open": ("CDC", ("email",), "createdAt"),
+    "email_send": ("CDC", ("email",), "createdAt"),
+    "email_send_skip": ("CDC", ("email",), "createdAt"),
+    "email_subscribe": ("CDC", ("email",), "createdAt"),
+    "email_unsubscribe": ("CDC", ("email",), "createdAt"),
+    "list_users": ("full", ("email", "listId"), None),
+    "lists": ("full", ("id",), None),
+    "message_types": ("full", ("id",), None),
+    "metadata": ("full", ("table", "key"), None),
+    "templates": ("CDC", ("templateId",), "updatedAt"),
+    "users": ("CDC", ("email",), "profileUpdatedAt"),
+}
+
+DATA_TYPES = {
+    "email_bounce": "emailBounce",
+    "email_click": "emailClick",
+    "email_complaint": "emailComplaint",
+    "email_open": "emailOpen",
+    "email_send": "emailSend",
+    "email_send_skip": "emailSendSkip",
+    "email_subscribe": "emailSubscribe",
+    "email_unsubscribe": "emailUnSubscribe",
+    "users": "user",
+}
+
+ALL = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+
+
+def test_the_documented_tables() -> None:
+    """Every documented table is there, with its method, primary key and replication key."""
+    assert {table.name: (table.method, table.key, table.cursor) for table in TABLES.values()} == DOCUMENTED
+
+
+def test_data_types_are_spelled_as_the_api_does() -> None:
+    """Exports ask for the data types of the swagger, letter by letter."""
+    assert {
+        table.name: table.read.data_type for table in TABLES.values() if isinstance(table.read, Export)
+    } == DATA_TYPES
+
+
+@ALL
+def test_keys_are_known_fields(table: Table) -> None:
+    """Whatever a table is keyed, told apart or resumed by is a field that it is known to have."""
+    known = {field.name for field in table.fields}
+    assert {*table.key, *table.identity.fields} <= known
+    if table.cursor is not None:
+        cursor = table.field(table.cursor)
+        assert cursor is not None
+        assert cursor.type is Type.TIMESTAMP
+        assert not isinstance(table.identity, ByEvent) or table.identity.fields[0] == table.cursor
+
+
+@ALL
+def test_fields_are_declared_once(table: Table) -> None:
+    """No field, and no column, stands twice; what travels in a form of its own has the type for it."""
+    assert len({field.name for field in table.fields}) == len(table.fields)
+    columns = [column.name for column in first_columns(table)]
+    assert len({*columns}) == len(columns)
+    types = {Wire.EPOCH_MS: Type.TIMESTAMP, Wire.JSON_TEXT: Type.JSON}
+    assert all(types.get(field.wire, field.type) is field.type for field in table.fields)
+
+
+@ALL
+def test_words(table: Table) -> None:
+    """Every table says what it holds in a sentence, links to its API method, and no meaning breaks a line."""
+    assert table.about.endswith(".")
+    assert table.docs.startswith("https://api.iterable.com/api/docs#")
+    assert all("|" not in field.about and "\n" not in field.about for field in table.fields)
+    assert all(field.about.endswith(".") for field in table.fields if field.about)
+
+
+@ALL
+def test_every_table_has_a_documented_limit(table: Table) -> None:
+    """No table is read beside the limits."""
+    assert limit_of(table.read.path) in LIMITS
+
+
+def test_joins_lead_somewhere() -> None:
+    """Where a field says that it joins to a column, that column exists."""
+    joins = [
+        about.partition("joins to ")[2].removesuffix(".").split(".")
+        for table in TABLES.values()
+        for about in (field.about for field in table.fields)
+        if "joins to " in about
+    ]
+    assert joins
+    for table, column in joins:
+        assert column in {each.name for each in first_columns(TABLES[table])}
+
+
+def test_the_api_knows_every_table() -> None:
+    """What the catalog asks for, the API answers: each path and data type, in the spelling that it has here."""
+    with Simulator(WorldOptions(days=1, events_per_day=40), ServerOptions(api_key=KEY)) as simulator:
+        fields = {name: {field for row in simulator.truth(name) for field in row} for name in TABLES}
+    for table in TABLES.values():
+        known = {field.name for field in table.fields}
+        assert {*table.key} & known & fields[table.name]
+        match table.read:
+            case Listing() as read:
+                assert read.id in fields[table.name]
+            case ListMembers() as read:
+                assert read.parameter in fields[table.name]
+            case _:
+                assert table.cursor is None or table.cursor in fields[table.name]
