@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format docs lock clean
+.PHONY: demo test lint format bench docs lock clean
 
 demo: $(READY)  ## replicate an invented brand into iterable.duckdb
 	$(BIN)/reiterate demo
@@ -21,6 +21,9 @@ lint: $(READY)  ## format, lint, types, rooms
 format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+bench: $(READY)  ## figures for benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/opens.py
 
 docs: $(READY)  ## renew docs/tables.md from the catalog
 	$(BIN)/python docs/generate.py
