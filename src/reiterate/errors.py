@@ -55,7 +55,8 @@ class ConnectionMismatch(SettingsError):
     """This dataset holds the data of another connection."""
 
     hint = (
-        "Give this connection a dataset of its own with `dataset`, or use the connection that the dataset belongs to."
+        "Give this connection a dataset of its own with `dataset`; or, if both are the same project, name it as the "
+        "dataset's connection is named."
     )
 
 

@@ -197,7 +197,7 @@ def test_a_connection_from_create_to_delete(simulator: Simulator) -> None:
         *("connection", "metadata", "shop", "--table", "email_open", "--lookback", "7d", "--window-in-days", "0.5"),
         SHOP_KEY=KEY,
     )
-    assert "at most 12:00:00 a request, lookback 7 days" in changed.out
+    assert "at most 12h a request, lookback 7d." in changed.out
     chosen = reiterate("connection", "metadata", "shop", "--select", "email_open,users", SHOP_KEY=KEY)
     assert "campaigns" not in chosen.out
     assert 0 == reiterate("sync", "--connection", "shop", SHOP_KEY=KEY).status

@@ -19,7 +19,7 @@ from reiterate.cli import show, words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.settings import describe, edit
+from reiterate.settings import describe, duration, edit
 
 if TYPE_CHECKING:
     from reiterate.settings import Connection, Loaded
@@ -212,8 +212,8 @@ def metadata(
         show.describe(TABLES[table])
         reading = connection.settings_of(table)
         words.out().print(
-            f"Replicated from {reading.start:%m/%d/%Y} on, at most {reading.window} a request, "
-            f"lookback {reading.lookback}."
+            f"Replicated from {reading.start:%m/%d/%Y} on, at most {duration(reading.window)} a request, "
+            f"lookback {duration(reading.lookback)}."
         )
     else:
         show.overview(TABLES[one] for one in TABLES if connection.tables is None or one in connection.tables)

@@ -173,7 +173,8 @@ def _left(due: Sequence[Task]) -> str:
     windows = [task.scope for task in due if isinstance(task.scope, Window)]
     if not windows:
         return "all, as always"
-    return f"{words.duration(sum(window.length.total_seconds() for window in windows))} in {len(windows)} windows"
+    seconds = sum(window.length.total_seconds() for window in windows)
+    return f"{words.duration(seconds)} in {len(windows)} window{'s' * (len(windows) > 1)}"
 
 
 def _stated(found: library.ConnectionStatus) -> dict[str, Any]:

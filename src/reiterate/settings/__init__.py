@@ -12,6 +12,7 @@ from reiterate.settings.model import (
     Secret,
     TableSettings,
     describe,
+    duration,
 )
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "Secret",
     "TableSettings",
     "describe",
+    "duration",
     "load",
 ]
