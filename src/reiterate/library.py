@@ -21,7 +21,7 @@ from reiterate import extract, planner, run
 from reiterate.api import Client, Limit, Pacer, least_s, limit_of
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Listing
-from reiterate.errors import GatewayError, SourceError, Unauthorized, Unreachable
+from reiterate.errors import SourceError
 from reiterate.ledger import Ledger
 from reiterate.settings import API_ADDRESSES, load
 from reiterate.sinks import DuckDBSink, Run
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from reiterate.flow import Event, Task
     from reiterate.settings import Connection, Loaded
     from reiterate.sinks import TableState
-
-HOPELESS = (Unauthorized, GatewayError, Unreachable)
 
 
 def tables() -> tuple[Table, ...]:
@@ -226,7 +224,7 @@ def check(
             except SourceError as refusal:
                 error = refusal
             yield Check(tuple(together), error)
-            if isinstance(error, HOPELESS):
+            if isinstance(error, run.HOPELESS):
                 return
 
 

@@ -12,6 +12,7 @@ from reiterate.catalog.model import ByEvent, Export, Listing, ListMembers, Type,
 from reiterate.parse import first_columns
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests.conftest import KEY
+from tests.simulator.client import DATA_TYPES
 
 if TYPE_CHECKING:
     from reiterate.catalog.model import Table
@@ -34,18 +35,6 @@ DOCUMENTED = {
     "metadata": ("full", ("table", "key"), None),
     "templates": ("CDC", ("templateId",), "updatedAt"),
     "users": ("CDC", ("email",), "profileUpdatedAt"),
-}
-
-DATA_TYPES = {
-    "email_bounce": "emailBounce",
-    "email_click": "emailClick",
-    "email_complaint": "emailComplaint",
-    "email_open": "emailOpen",
-    "email_send": "emailSend",
-    "email_send_skip": "emailSendSkip",
-    "email_subscribe": "emailSubscribe",
-    "email_unsubscribe": "emailUnSubscribe",
-    "users": "user",
 }
 
 ALL = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
