@@ -19,6 +19,7 @@ from reiterate.flow import (
     Discovered,
     Event,
     Failed,
+    LaneClosed,
     Loaded,
     Progress,
     RunFinished,
@@ -49,7 +50,9 @@ def sync() -> None:
             case Waiting(task, seconds, reason):
                 assert_type((task, seconds, reason), tuple[Task, float, str])
             case Split(task, into, error):
-                assert_type((into, error), tuple[tuple[Task, ...], ReiterateError])
+                assert_type((into, error), tuple[tuple[Task, ...], ReiterateError | None])
+            case LaneClosed(task, error):
+                assert_type((task, error), tuple[Task, ReiterateError])
             case Loaded():
                 assert_type((event.rows, event.added, event.changed, event.removed), tuple[int, int, int, int])
             case Failed(task, error):

@@ -13,6 +13,9 @@ The groups say what the runner does next::
     │   ├── IncompleteRead       a total disagrees with what arrived
     │   ├── MalformedRow         what arrived is not the JSON that was promised
     │   ├── ExportCut            an export broke off; a smaller window may pass
+    │   ├── LinkExpired          a link to a file of an export job is too old; a new one helps
+    │   ├── JobsRefused          export jobs cannot be used; the direct lane can
+    │   ├── SpoolError           raw files cannot be written, or do not fit
     │   ├── GatewayError         the egress route failed before Iterable was reached
     │   └── Unreachable          Iterable did not answer, retries included
     ├── TransientError           never leaves ``api/``; after the last try it becomes a SourceError
@@ -98,6 +101,24 @@ class ExportCut(SourceError):
     """An export broke off before its end."""
 
     hint = "Nothing of this window was loaded; the next sync reads it again."
+
+
+class LinkExpired(SourceError):
+    """A link to a file of an export job is no longer valid."""
+
+    hint = "Nothing of this window was loaded; the next sync reads it again."
+
+
+class JobsRefused(SourceError):
+    """Export jobs cannot be used with this API key; everything goes by direct exports."""
+
+    hint = "Read-only keys may be refused; a key that may start export jobs makes a first sync faster."
+
+
+class SpoolError(SourceError):
+    """Raw files cannot be written beside the destination."""
+
+    hint = "Make room on the disk, and look at the rights of the directory; the next sync reads what is missing."
 
 
 class GatewayError(SourceError):

@@ -9,6 +9,7 @@ A task is the unit of reading, of retry and of commit. Every event is a value; b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from dataclasses import field as field_of
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ class Part:
 
     field: str
     value: str | int
+    label: str = field_of(default="", compare=False)
+    """what people call it"""
 
     def __str__(self) -> str:
         return f"{self.field} {self.value}"
@@ -56,17 +59,36 @@ class Write(StrEnum):
 
 
 @dataclass(frozen=True)
+class Job:
+    """
+    An export job that Reiterate started at Iterable for one window of a table.
+
+    *started_at* is the instant (UTC) before the request: what Iterable did not list then may not be in its files.
+    """
+
+    job_id: int
+    table: str
+    window: Window
+    started_at: datetime
+
+
+@dataclass(frozen=True)
 class Task:
     """
     A table and a part of it, to be read whole or not at all.
 
-    *since* restricts a merged listing to rows whose replication key is not older (UTC).
+    *since* restricts a merged listing to rows whose replication key is not older (UTC). *size_bytes* is how much is
+    expected, if that is known, *job* an export job that already works on it.
     """
 
     table: Table
     scope: Window | Part | Whole
     write: Write
     since: datetime | None = None
+    size_bytes: float | None = field_of(default=None, compare=False)
+    job: Job | None = None
+    only: tuple[str, ...] = ()
+    """the parts that are wanted, by their value or by a glob of their label; all if empty"""
 
     def __str__(self) -> str:
         return f"{self.table.name} ({self.scope})"
@@ -75,7 +97,8 @@ class Task:
         """Return two tasks with half the window each; none if the scope cannot be halved."""
         if not isinstance(self.scope, Window):
             return ()
-        return tuple(replace(self, scope=half) for half in self.scope.halves())
+        size_bytes = None if self.size_bytes is None else self.size_bytes / 2
+        return tuple(replace(self, scope=half, size_bytes=size_bytes, job=None) for half in self.scope.halves())
 
 
 @dataclass(frozen=True)
@@ -210,10 +233,18 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Split:
-    """An export broke off; its window is read in two halves instead."""
+    """An export broke off, or, without an error, is larger than it should be; its window is read in pieces instead."""
 
     task: Task
     into: tuple[Task, ...]
+    error: ReiterateError | None
+
+
+@dataclass(frozen=True)
+class LaneClosed:
+    """Export jobs were refused; the task and all others are read by direct exports."""
+
+    task: Task
     error: ReiterateError
 
 
@@ -282,4 +313,4 @@ class RunFinished:
         return [f"{', '.join(tables)}: {error}" for error, tables in found.items()]
 
 
-Event = RunStarted | Discovered | Started | Progress | Waiting | Split | Loaded | Failed | RunFinished
+Event = RunStarted | Discovered | Started | Progress | Waiting | Split | LaneClosed | Loaded | Failed | RunFinished

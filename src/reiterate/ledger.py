@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from reiterate.flow import Job
     from reiterate.windows import Window
 
 
@@ -38,14 +39,40 @@ class Fact:
     lane: str
 
 
-class Ledger:
-    """All facts of one destination."""
+@dataclass(frozen=True)
+class Refusal:
+    """One part of a table could not be read; what was read of it earlier stays."""
 
-    def __init__(self, facts: Iterable[Fact] = ()) -> None:
+    run_id: str
+    table: str
+    part: str
+    at: datetime
+    reason: str
+
+
+class Ledger:
+    """
+    All facts of one destination.
+
+    Besides the reads that are done: *jobs* that were started and are not loaded yet, and *refusals* of parts since
+    they were last read.
+    """
+
+    def __init__(self, facts: Iterable[Fact] = (), jobs: Iterable[Job] = (), refusals: Iterable[Refusal] = ()) -> None:
         self._by_table: dict[str, list[Fact]] = defaultdict(list)
         for fact in facts:
             self._by_table[fact.table].append(fact)
+        self._jobs = tuple(jobs)
+        self._refusals = tuple(refusals)
 
     def of(self, table: str) -> Sequence[Fact]:
         """Return the facts about *table*, oldest read first."""
         return sorted(self._by_table.get(table, ()), key=lambda fact: fact.read_at)
+
+    def jobs(self, table: str) -> Sequence[Job]:
+        """Return the jobs of *table*, oldest window first."""
+        return sorted((job for job in self._jobs if job.table == table), key=lambda job: (job.window, job.job_id))
+
+    def refusals(self, table: str) -> Sequence[Refusal]:
+        """Return the refusals of parts of *table* since they were last read, oldest first."""
+        return sorted((each for each in self._refusals if each.table == table), key=lambda each: each.at)

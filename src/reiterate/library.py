@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,18 +23,22 @@ from reiterate.api import Client, Limit, Pacer, least_s, limit_of
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Listing
 from reiterate.errors import SourceError
+from reiterate.flow import Status
 from reiterate.ledger import Ledger
 from reiterate.settings import API_ADDRESSES, load
 from reiterate.sinks import DuckDBSink, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
     from reiterate.flow import Event, Task
+    from reiterate.ledger import Refusal
     from reiterate.settings import Connection, Loaded
     from reiterate.sinks import TableState
+
+EXPORTS, START, FILES = "/api/export/data.json", "/api/export/start", "/api/export/0/files"
 
 
 def tables() -> tuple[Table, ...]:
@@ -77,9 +82,21 @@ def sync(
     stop = stop or Flag()
     with closing(_sink(chosen)) as sink, closing(_client(chosen, stop)) as client:
         now = _now()
-        tasks = planner.plan(_tables(chosen), chosen.settings_of, sink.ledger(), now=now)
+        ledger = sink.ledger()
+        _remember(client.pacer, sink, ledger, now)
+        tasks = planner.plan(_tables(chosen), chosen.settings_of, ledger, now=now)
         record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=_asked(chosen))
-        yield from run.run(run.Walk(sink, client, _now, stop), tasks, record)
+        yield from run.run(run.Walk(sink, client, _now, stop, chosen.spool_bytes), tasks, record)
+
+
+def _remember(pacer: Pacer, sink: DuckDBSink, ledger: Ledger, now: datetime) -> None:
+    """Let *pacer* know of the requests of the last minute, for Iterable counts them whoever made them."""
+    if any(last.status is Status.RUNNING for last in sink.runs(1)):
+        pacer.rest()  # it died, and nobody knows when
+    for table in TABLES.values():
+        limit = limit_of(table.read.path)
+        ages_s = [(now - fact.read_at).total_seconds() for fact in ledger.of(table.name) if fact.lane == "direct"]
+        pacer.remember(limit, (age_s for age_s in ages_s if age_s < limit.period_s))
 
 
 @dataclass(frozen=True)
@@ -94,7 +111,7 @@ class Calls:
 @dataclass(frozen=True)
 class Plan:
     """
-    What a sync would read now.
+    What a sync would read now, with exports by both lanes as the limits allow it soonest.
 
     Calls of listings count their first pages only: how many there are, Iterable tells when they are read. *refused*
     are tables made of parts whose parts Iterable would not list.
@@ -107,8 +124,8 @@ class Plan:
 
     @property
     def least_s(self) -> float:
-        """The least time (seconds) that the limits allow; they run side by side."""
-        return max((calls.least_s for calls in self.calls), default=0.0)
+        """The least time (seconds) that the limits allow; the time that export jobs take at Iterable comes on top."""
+        return _least_s(self.calls)
 
 
 def plan(
@@ -136,22 +153,40 @@ def plan(
 
 
 def _calls(tasks: Sequence[Task], factor: float) -> tuple[Calls, ...]:
-    counted: dict[Limit, int] = {}
+    counted: Counter[Limit] = Counter()
     for task in tasks:
         read = task.table.read
-        limit = limit_of(read.path)
-        counted[limit] = counted.get(limit, 0) + (len(read.calls) if isinstance(read, Listing) else 1)
-    return tuple(Calls(limit, count, least_s(limit, count, factor=factor)) for limit, count in counted.items())
+        counted[limit_of(read.path)] += len(read.calls) if isinstance(read, Listing) else 1
+    by_jobs = sum(planner.suits_jobs(task, task.size_bytes) for task in tasks)
+    calls = min((_calls_with(counted, jobs, factor) for jobs in range(by_jobs + 1)), key=_least_s)
+    return tuple(one for one in calls if one.calls)
+
+
+def _calls_with(counted: Counter[Limit], jobs: int, factor: float) -> list[Calls]:
+    """Return the calls if so many exports go by jobs: each is started once, and looked at twice to see its end."""
+    counts = counted + Counter({limit_of(START): jobs, limit_of(FILES): 2 * jobs})
+    counts[limit_of(EXPORTS)] -= jobs
+    return [Calls(limit, count, least_s(limit, count, factor=factor)) for limit, count in counts.items()]
+
+
+def _least_s(calls: Iterable[Calls]) -> float:
+    """Return the least time (seconds) that calls take; their limits run side by side."""
+    return max((one.least_s for one in calls), default=0.0)
 
 
 @dataclass(frozen=True)
 class TableStatus:
-    """How one table stands: what is in it, when Iterable was last asked, and what a sync would read now."""
+    """
+    How one table stands: what is in it, when Iterable was last asked, and what a sync would read now.
+
+    *refusals* are its parts that could not be read when they were last asked for; what was read before stays.
+    """
 
     table: Table
     state: TableState | None
     read_at: datetime | None
     due: tuple[Task, ...]
+    refusals: tuple[Refusal, ...]
 
 
 @dataclass(frozen=True)
@@ -185,6 +220,7 @@ def status(
                 state=sink.state(table) if sink else None,
                 read_at=max((fact.read_at for fact in ledger.of(table.name)), default=None),
                 due=tuple(task for task in due if task.table is table),
+                refusals=tuple(ledger.refusals(table.name)),
             )
             for table in _tables(chosen)
         )

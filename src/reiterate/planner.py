@@ -6,18 +6,19 @@ Pure, and the only place that knows policy: lookback, window sizes, what is due.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import ByEvent, Export, KeyedValues, Listing, ListMembers
-from reiterate.flow import Task, Whole, Write
+from reiterate.flow import Part, Task, Whole, Write
 from reiterate.windows import Window, gaps, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from reiterate.catalog.model import Table
+    from reiterate.flow import Job
     from reiterate.ledger import Fact, Ledger
     from reiterate.settings import Reading
 
@@ -26,6 +27,13 @@ TARGET_WINDOW_BYTES = 512 * 2**20
 
 SHORTEST_WINDOW = timedelta(minutes=1)
 """No window is planned shorter because of its size; one that still breaks off is halved on the way."""
+
+JOBS_LAST = timedelta(hours=12)
+"""An export job that was started earlier is not gone on with; its files may be gone."""
+
+LARGE_BYTES, LONG = 32 * 2**20, timedelta(days=1)
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 RATE_FACTS = 20
 """So many of the latest facts tell how many bytes a table has per second of its time."""
@@ -44,17 +52,21 @@ def plan(tables: Iterable[Table], reading: Callable[[str], Reading], ledger: Led
 def _tasks(table: Table, reading: Reading, ledger: Ledger, *, now: datetime) -> Iterator[Task]:
     match table.read:
         case Export():
-            yield from _windows(table, reading, ledger.of(table.name), now=now)
+            yield from _windows(table, reading, ledger.of(table.name), ledger.jobs(table.name), now=now)
         case Listing() if table.cursor is not None:
             # merged and restricted here, not by the request: states change without the cursor moving (FACTS.md 11)
             yield Task(table, Whole(), Write.MERGE, since=reading.start)
-        case Listing() | ListMembers() | KeyedValues():
+        case ListMembers():
+            yield Task(table, Whole(), Write.REPLACE, only=reading.lists)
+        case Listing() | KeyedValues():
             yield Task(table, Whole(), Write.REPLACE)
         case _:
             assert_never(table.read)
 
 
-def _windows(table: Table, reading: Reading, facts: Sequence[Fact], *, now: datetime) -> Iterator[Task]:
+def _windows(
+    table: Table, reading: Reading, facts: Sequence[Fact], jobs: Sequence[Job], *, now: datetime
+) -> Iterator[Task]:
     """
     Yield the windows of an export table that are due.
 
@@ -66,18 +78,40 @@ def _windows(table: Table, reading: Reading, facts: Sequence[Fact], *, now: date
         done [════════════)                   │          │
         due ──────────────[═══════════════════╪══════════)
 
-    Windows are half-open, at most ``reading.window`` long, and never overlap each other.
+    Windows are half-open, at most ``reading.window`` long, and never overlap each other. Those that an export job of
+    an earlier run works on stay as they are.
     """
     whole = span(reading.start, now)
     if whole is None:
         return
     read = [fact.window for fact in facts if fact.window is not None]
     settled = [window for fact in facts if (window := _settled(fact, reading.lookback)) is not None]
-    length = _length(reading.window, facts)
+    rate = _bytes_per_s(facts)
     for gap in gaps(whole, settled):
-        for window in gap.cut(length):
+        for window, job in _pieces(gap, _length(reading.window, rate), [job for job in jobs if _alive(job, now)]):
             first_read = isinstance(table.identity, ByEvent) and not any(window.overlaps(other) for other in read)
-            yield Task(table, window, Write.APPEND if first_read else Write.MERGE)
+            yield Task(
+                table,
+                window,
+                Write.APPEND if first_read else Write.MERGE,
+                size_bytes=None if rate is None else rate * window.length.total_seconds(),
+                job=job,
+            )
+
+
+def _alive(job: Job, now: datetime) -> bool:
+    return now - job.started_at < JOBS_LAST
+
+
+def _pieces(gap: Window, length: timedelta, jobs: Iterable[Job]) -> Iterator[tuple[Window, Job | None]]:
+    """Yield *gap* in pieces of at most *length*, oldest first; where a job works on a part of it, that is a piece."""
+    found: dict[Window, Job] = {}
+    for job in jobs:
+        if gap.start <= job.window.start and job.window.end <= gap.end and not any(map(job.window.overlaps, found)):
+            found[job.window] = job
+    pieces: list[tuple[Window, Job | None]] = [*found.items()]
+    pieces += [(window, None) for rest in gaps(gap, found) for window in rest.cut(length)]
+    yield from sorted(pieces, key=lambda piece: piece[0])
 
 
 def _settled(fact: Fact, lookback: timedelta) -> Window | None:
@@ -87,12 +121,53 @@ def _settled(fact: Fact, lookback: timedelta) -> Window | None:
     return span(fact.window.start, min(fact.window.end, fact.read_at - lookback))
 
 
-def _length(upper_bound: timedelta, facts: Sequence[Fact]) -> timedelta:
-    """Return how long a window may be: at most *upper_bound*, and about ``TARGET_WINDOW_BYTES`` by what was seen."""
+def _bytes_per_s(facts: Sequence[Fact]) -> float | None:
+    """Return how many bytes the table has for a second of its time, by what was seen; nothing if nothing was."""
     recent = [fact for fact in facts if fact.window is not None][-RATE_FACTS:]
-    size_bytes = sum(fact.size_bytes for fact in recent)
     seconds = sum(fact.window.length.total_seconds() for fact in recent if fact.window is not None)
-    if not size_bytes:
+    return sum(fact.size_bytes for fact in recent) / seconds if seconds else None
+
+
+def _length(upper_bound: timedelta, rate: float | None) -> timedelta:
+    """Return how long a window may be: at most *upper_bound*, and about ``TARGET_WINDOW_BYTES`` by what was seen."""
+    if not rate:
         return upper_bound
-    aim = timedelta(seconds=min(TARGET_WINDOW_BYTES * seconds / size_bytes, upper_bound.total_seconds()))
+    aim = timedelta(seconds=min(TARGET_WINDOW_BYTES / rate, upper_bound.total_seconds()))
     return min(max(aim, SHORTEST_WINDOW), upper_bound)
+
+
+def pieces(task: Task, size_bytes: float | None) -> tuple[Task, ...]:
+    """Return *task* in windows of about ``TARGET_WINDOW_BYTES`` where *size_bytes* is much more; else as it is."""
+    if size_bytes is None or size_bytes < 2 * TARGET_WINDOW_BYTES or task.job or not isinstance(task.scope, Window):
+        return (task,)
+    rate = size_bytes / task.scope.length.total_seconds()
+    cut = list(task.scope.cut(_length(task.scope.length, rate)))
+    return tuple(replace(task, scope=window, size_bytes=size_bytes / len(cut)) for window in cut)
+
+
+def suits_jobs(task: Task, size_bytes: float | None) -> bool:
+    """Return whether a job is worth its start and its looks: for much, or for a long time of which nothing is known."""
+    if task.job is not None or not isinstance(task.scope, Window):
+        return task.job is not None
+    return task.scope.length >= LONG if size_bytes is None else size_bytes >= LARGE_BYTES
+
+
+def in_turn(parts: Sequence[Task], ledger: Ledger) -> list[Task]:
+    """
+    Return a table's *parts* in the order in which they are due: never read, then longest not read, then refused ones.
+
+    Lists by the thousand take hours at 5 a minute: a run after one that was cut short goes on with what that one did
+    not reach, and parts that cannot be read hold nothing back.
+    """
+    table = parts[0].table.name if parts else ""
+    last_read = {fact.part: fact.read_at for fact in ledger.of(table)}
+    refused = {refusal.part for refusal in ledger.refusals(table)}
+    return sorted(
+        parts,
+        key=lambda task: (part_name(task) in refused, last_read.get(part_name(task), NEVER)),
+    )
+
+
+def part_name(task: Task) -> str | None:
+    """Return the name under which the ledger knows a part; nothing if *task* is none."""
+    return str(task.scope.value) if isinstance(task.scope, Part) else None

@@ -333,6 +333,7 @@ def test_with_no_file_key_and_start_suffice() -> None:
         lookback=timedelta(hours=2),
         rate_limit_factor=1.0,
         destination=Destination("default", "duckdb:///iterable.duckdb", "iterable"),
+        spool_bytes=4_000_000_000,
         table={},
     )
     assert connection.destination.path == Path("iterable.duckdb")

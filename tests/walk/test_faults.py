@@ -8,7 +8,8 @@ import pytest
 
 import reiterate
 from reiterate.flow import Failed, RunFinished, Split, Status, Waiting
-from reiterate.run import CUTS_IN_A_ROW, READERS_PER_LIMIT
+from reiterate.readers import READERS_PER_LIMIT
+from reiterate.run import CUTS_IN_A_ROW
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY, settings

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import tenacity
@@ -22,10 +22,20 @@ from urllib3.contrib.socks import SOCKSProxyManager
 
 from reiterate.api import answers
 from reiterate.api.limits import Pacer, limit_of
-from reiterate.errors import Forbidden, MalformedRow, SourceError, Stopped, TransientError, Unauthorized
+from reiterate.errors import (
+    Forbidden,
+    LinkExpired,
+    MalformedRow,
+    SourceError,
+    SpoolError,
+    Stopped,
+    TransientError,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from reiterate.settings import Gateway, Secret
@@ -40,11 +50,12 @@ ERROR_BODY_BYTES = 1 << 16
 
 
 class Listener(Protocol):
-    """Who wants to know how a request fares; called from the thread that makes it."""
+    """Who wants to know how the requests of a task fare; called from the thread that makes them."""
 
     def waiting(self, seconds: float, reason: str) -> None: ...
 
-    def progress(self, rows: int, size_bytes: int) -> None: ...
+    def progress(self, rows: int, size_bytes: int) -> None:
+        """So much of the task lies on the spool; may wait for room, or raise a SourceError where there is none."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,13 @@ class Silence:
 
 @dataclass(frozen=True)
 class Downloaded:
+    """What of a task has arrived."""
+
     rows: int
     size_bytes: int
+
+
+NOTHING = Downloaded(0, 0)
 
 
 class Client:
@@ -100,20 +116,61 @@ class Client:
         self._pool.clear()
 
     @contextlib.contextmanager
-    def open(self, path: str, params: Mapping[str, str], *, address: str = "") -> Iterator[Iterator[bytes]]:
+    def open(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        address: str = "",
+        method: Literal["GET", "POST", "DELETE"] = "GET",
+        document: Any = None,  # noqa: ANN401 (JSON is any)
+    ) -> Iterator[Iterator[bytes]]:
         """
-        Send one request and hand out the body of its answer in chunks; nothing is retried.
+        Send one request, with *document* as its JSON body, and hand out the body of its answer in chunks.
+
+        Nothing is retried.
 
         :raises SourceError: when Iterable refuses for good
         :raises TransientError: when another try may help, for a body that breaks off, too
         """
         query = f"?{urlencode(params)}" if params else ""
-        with answers.connecting(address or self.address, gateway=self._gateway, reached=self.reached):
+        headers = {"Api-Key": self._key.reveal()}
+        body = None if document is None else json.dumps(document).encode()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        address = address or self.address
+        with self._exchange(method, f"{address}{path}{query}", headers, body, address=address, path=path) as chunks:
+            self.reached = True
+            yield chunks
+
+    @contextlib.contextmanager
+    def follow(self, link: str) -> Iterator[Iterator[bytes]]:
+        """
+        Hand out what the storage host has under a signed *link*; the key does not go there (FACTS.md 8.5).
+
+        :raises LinkExpired: when the link is too old
+        :raises SourceError, TransientError: as above
+        """
+        parts = urlsplit(link)
+        address = f"{parts.scheme}://{parts.netloc}"
+        try:
+            with self._exchange("GET", link, {}, None, address=address, path=parts.path) as chunks:
+                yield chunks
+        except Forbidden as error:
+            raise LinkExpired(**error.facts) from error
+
+    @contextlib.contextmanager
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, address: str, path: str
+    ) -> Iterator[Iterator[bytes]]:
+        """Send one request; *address* and *path* name it in messages, for a link's query is a secret."""
+        with answers.connecting(address, gateway=self._gateway, reached=self.reached):
             response = self._pool.request(
-                "GET",
-                f"{address or self.address}{path}{query}",
+                method,
+                url,
+                body=body,
                 headers={
-                    "Api-Key": self._key.reveal(),
+                    **headers,
                     "Accept-Encoding": "gzip",
                     "User-Agent": f"reiterate/{version('reiterate')}",
                 },
@@ -132,7 +189,6 @@ class Client:
                         secret=self._key.reveal(),
                         gateway=self._gateway,
                     )
-                self.reached = True
                 yield answers.body(response, CHUNK_BYTES)
         finally:
             response.close()
@@ -200,15 +256,22 @@ class Caller:
     requests: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 (JSON is any)
+    def json(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        method: Literal["GET", "POST", "DELETE"] = "GET",
+        document: Any = None,  # noqa: ANN401 (JSON is any)
+    ) -> Any:  # noqa: ANN401
         """
-        Return the JSON document that ``GET path`` answers with.
+        Return the JSON document that ``GET path``, or *method* with the body *document*, answers with.
 
         :raises SourceError: when Iterable refuses, or does not answer after all retries
         """
 
         def read() -> Any:  # noqa: ANN401
-            with self._open(path, params or {}) as chunks:
+            with self._open(path, params or {}, method=method, document=document) as chunks:
                 body = b"".join(chunks)
             try:
                 return json.loads(body)
@@ -236,37 +299,72 @@ class Caller:
 
         :raises ExportCut: when the stream broke off, or ended inside a line, in every try
         """
-
-        def stream() -> Downloaded:
-            rows = size_bytes = 0
-            last = b"\n"
-            with self._open(path, params) as chunks, target.open("wb") as file:
-                for chunk in chunks:
-                    self.client.pacer.check()
-                    file.write(chunk)
-                    rows += chunk.count(b"\n")
-                    size_bytes += len(chunk)
-                    last = chunk[-1:] or last
-                    self.listener.progress(rows, size_bytes)
-            if last != b"\n":
-                rows += 1
-                if json_lines:
-                    answers.check_last_line(target, path)
-            return Downloaded(rows, size_bytes)
-
         try:
-            return self._retrying(stream)
+            return self._retrying(lambda: self._lines(self._open(path, params), target, path, json_lines=json_lines))
         except SourceError:
             target.unlink(missing_ok=True)
             raise
 
+    def follow(self, link: str, target: Path, *, after: Downloaded) -> Downloaded:
+        """
+        Write the JSON lines behind a signed *link* to *target*, whole or not at all.
+
+        *after* is what the task had before; its progress goes on from there.
+
+        :raises LinkExpired: when the link is too old
+        :raises ExportCut: when the stream broke off, or ended inside a line, in every try
+        """
+        try:
+            return self._retrying(
+                lambda: self._lines(self.client.follow(link), target, "a file", json_lines=True, after=after)
+            )
+        except SourceError:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _lines(
+        self,
+        opened: AbstractContextManager[Iterator[bytes]],
+        target: Path,
+        path: str,
+        *,
+        json_lines: bool,
+        after: Downloaded = NOTHING,
+    ) -> Downloaded:
+        rows = size_bytes = 0
+        last = b"\n"
+        with target.open("wb") as file, opened as chunks:
+            for chunk in chunks:
+                self.client.pacer.check()
+                _write(file, chunk)
+                rows += chunk.count(b"\n")
+                size_bytes += len(chunk)
+                last = chunk[-1:] or last
+                self.listener.progress(after.rows + rows, after.size_bytes + size_bytes)
+        if last != b"\n":
+            rows += 1
+            if json_lines:
+                answers.check_last_line(target, path)
+        return Downloaded(rows, size_bytes)
+
     @contextlib.contextmanager
-    def _open(self, path: str, params: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
-        self.client.pacer.pass_through(limit_of(path), self.listener.waiting)
+    def _open(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        method: Literal["GET", "POST", "DELETE"] = "GET",
+        document: Any = None,  # noqa: ANN401 (JSON is any)
+    ) -> Iterator[Iterator[bytes]]:
+        answered = self.client.pacer.pass_through(limit_of(path), self.listener.waiting)
         with self._lock:
             self.requests += 1
-        with self.client.open(path, params) as chunks:
-            yield chunks
+        try:
+            with self.client.open(path, params, method=method, document=document) as chunks:
+                answered()
+                yield chunks
+        finally:
+            answered()
 
     def _retrying(self, call: Callable[[], Answer]) -> Answer:
         retrying = tenacity.Retrying(
@@ -292,6 +390,15 @@ class Caller:
             self.listener.waiting,
             exact=error.retry_after_s is not None,
         )
+
+
+def _write(file: IO[bytes], chunk: bytes) -> None:
+    """Write *chunk*; what the disk refuses must not pass for trouble of the network."""
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as error:
+        raise SpoolError(reason=error.strerror) from error
 
 
 def _transient(state: tenacity.RetryCallState) -> TransientError:

@@ -6,8 +6,9 @@ One limiter per limit is shared by all threads; this module alone sleeps.
 
 from __future__ import annotations
 
+import math
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass
 from threading import Event, Lock
 from typing import TYPE_CHECKING
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 from reiterate.errors import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 LATENCY_S = 0.5
-"""A request may reach Iterable this much later than its predecessors did; limits are kept with so much to spare."""
+"""
+So long after it was sent a request may reach Iterable, unless the answer came earlier: a place counts as taken from
+then on, so that no delay on the way makes two requests arrive closer together than the limit allows.
+"""
 
 UNLIMITED_PER_S = 1_000
 """Above so many calls a second a limit is not worth counting."""
@@ -37,6 +41,8 @@ class Limit:
 LIMITS = (
     # swagger, rate limit of each method; FACTS.md 5
     Limit("exports", ("/api/export/data.json",), 4, 60),
+    Limit("export jobs", ("/api/export/start",), 1, 1),
+    Limit("export files", ("/api/export/",), 1, 1),
     Limit("list members", ("/api/lists/getUsers",), 5, 60),
     Limit("user fields", ("/api/users/getFields",), 3, 1),
     Limit("campaigns", ("/api/campaigns",), 100, 1),
@@ -62,6 +68,13 @@ def least_s(limit: Limit, calls: int, *, factor: float) -> float:
     return max(calls - 1, 0) // max(limit.calls * factor, 1) * limit.period_s if calls else 0.0
 
 
+@dataclass(order=True)
+class _Arrival:
+    """When a request has reached Iterable at the latest, on the pacer's clock."""
+
+    latest: float = 0.0
+
+
 class Pacer:
     """
     Lets requests pass as fast as the limits allow, and no faster.
@@ -72,19 +85,35 @@ class Pacer:
 
     def __init__(self, *, factor: float, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
         self._factor = factor
-        self._stop = stop
+        self.stop = stop
         self._clock = clock
         self._lock = Lock()
-        self._passed: dict[str, deque[float]] = defaultdict(deque)
+        self._arrivals: dict[str, list[_Arrival]] = defaultdict(list)
+        self._rested_from = -math.inf
 
-    def pass_through(self, limit: Limit, waiting: Callable[[float, str], None]) -> None:
-        """Return when a request may be sent; call *waiting* with seconds and reason before each pause."""
-        while (wait_s := self._take(limit)) > 0:
+    def pass_through(self, limit: Limit, waiting: Callable[[float, str], None]) -> Callable[[], None]:
+        """
+        Return when a request may be sent; call *waiting* with seconds and reason before each pause.
+
+        Whoever has got the answer calls what is returned: then it is known that the request has arrived.
+        """
+        arrival = _Arrival()
+        while (wait_s := self._take(limit, arrival)) > 0:
             waiting(
                 wait_s, f"limit of {limit.calls * self._factor:g} requests per {limit.period_s:g} s on {limit.name}"
             )
             self._sleep(wait_s)
         self.check()
+        return lambda: self._answered(arrival)
+
+    def remember(self, limit: Limit, ages_s: Iterable[float]) -> None:
+        """Count requests that an earlier process made so many seconds ago."""
+        with self._lock:
+            self._arrivals[limit.name] += [_Arrival(self._clock() - age_s + LATENCY_S) for age_s in ages_s]
+
+    def rest(self) -> None:
+        """Let nobody pass for a period of each limit: an earlier process may have used it up until now."""
+        self._rested_from = self._clock()
 
     def pause(self, seconds: float, reason: str, waiting: Callable[[float, str], None], *, exact: bool) -> None:
         """Wait before a retry: *exact* when Iterable named the time, else shortened by the factor."""
@@ -93,10 +122,13 @@ class Pacer:
         self._sleep(pause_s)
 
     def check(self) -> None:
-        if self._stop.is_set():
+        if self.stop.is_set():
             raise Stopped
 
-    def _take(self, limit: Limit) -> float:
+    def _answered(self, arrival: _Arrival) -> None:
+        arrival.latest = min(arrival.latest, self._clock())
+
+    def _take(self, limit: Limit, arrival: _Arrival) -> float:
         """Take a place among the calls of the last period, or return the seconds until one is free."""
         calls = limit.calls * self._factor
         if calls / limit.period_s > UNLIMITED_PER_S:
@@ -105,14 +137,16 @@ class Pacer:
         places, period_s = (int(calls), limit.period_s) if calls >= 1 else (1, limit.period_s / calls)
         with self._lock:
             now = self._clock()
-            passed = self._passed[limit.name]
-            if len(passed) == places and (wait_s := passed[0] + period_s + LATENCY_S - now) > 0:
-                return wait_s
-            passed.append(now)
-            if len(passed) > places:
-                passed.popleft()
+            if (rest_s := self._rested_from + LATENCY_S + period_s - now) > 0:
+                return rest_s
+            taken = sorted(each for each in self._arrivals[limit.name] if each.latest + period_s > now)
+            self._arrivals[limit.name] = taken
+            if len(taken) >= places:
+                return taken[-places].latest + period_s - now
+            arrival.latest = now + LATENCY_S
+            taken.append(arrival)
             return 0.0
 
     def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        if self.stop.wait(seconds):
             raise Stopped

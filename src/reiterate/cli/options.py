@@ -35,6 +35,7 @@ SETTINGS: dict[str, Any] = {
     "tables": Annotated[Text, _option("tables", "Tables to replicate, separated by commas (all).")],
     "lookback": Annotated[Text, _option("lookback", "Read again what happened so long before the last sync (2h).")],
     "rate_limit_factor": Annotated[Text, _option("rate_limit_factor", "Multiplies Iterable's rate limits (1.0).")],
+    "spool_in_gb": Annotated[Text, _option("spool_in_gb", "Most that raw files may take on disk (4).")],
     "destination": Annotated[Text, _option("destination", "Where rows go: duckdb:///FILE, or a name in the file.")],
     "dataset": Annotated[Text, _option("dataset", "Schema in the destination (iterable).")],
 }

@@ -18,6 +18,7 @@ from reiterate.flow import (
     Discovered,
     Event,
     Failed,
+    LaneClosed,
     Loaded,
     Progress,
     RunFinished,
@@ -79,7 +80,9 @@ def as_dict(event: Event) -> dict[str, Any]:
         case Waiting(_, seconds, reason):
             return said | {"seconds": round(seconds, 3), "reason": reason}
         case Split(_, into, error):
-            return said | {"into": [str(task.scope) for task in into], "error": str(error)}
+            return said | {"into": [str(task.scope) for task in into], "error": error and str(error)}
+        case LaneClosed(_, error):
+            return said | {"error": str(error)}
         case Loaded():
             return said | {
                 "rows": event.rows,
@@ -138,8 +141,12 @@ def _line(event: Event) -> str:
             return f"{task.table.name}: {words.number(len(tasks))} parts"
         case Waiting(task, seconds, reason) if seconds >= LONG_WAIT_S:
             return f"{task}: waiting {words.duration(seconds)}: {reason}"
+        case Split(task, into, None):
+            return f"{task}: larger than expected, reading it in {len(into)} windows"
         case Split(task, _, error):
             return f"{task}: broke off, reading it in halves: {error}"
+        case LaneClosed(_, error):
+            return f"export jobs are not used: {error}"
         case Loaded(task):
             return (
                 f"{task}: {words.number(event.rows)} rows, {words.number(event.added)} added, "
@@ -213,6 +220,8 @@ class Board:
                 self._lane(task).rows += event.rows
                 self._lane(task).added += event.added
                 self._lane(task).size_bytes += event.size_bytes
+            case LaneClosed(task):
+                self._lane(task).waits.pop(task, None)
             case Failed(task):
                 self._end(task)
                 self._lane(task).failed += 1

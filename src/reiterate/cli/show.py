@@ -155,6 +155,12 @@ def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
             _left(one.due),
         )
     console.print(rows)
+    for one in found.tables:
+        for refusal in {refusal.part: refusal for refusal in one.refusals}.values():
+            when = words.moment(refusal.at)
+            console.print(
+                f"{one.table.name} {refusal.part} could not be read at {when}: {refusal.reason}", markup=False
+            )
     destination = found.connection.destination
     console.print(f"Destination {destination.url}, dataset {destination.dataset}.", markup=False)
     for last in found.runs[:1]:
@@ -191,6 +197,7 @@ def _stated(found: library.ConnectionStatus) -> dict[str, Any]:
                 "read_at": one.read_at,
                 "age_s": (now - one.read_at).total_seconds() if one.read_at else None,
                 "due": [str(task.scope) for task in one.due],
+                "refused": {refusal.part: refusal.reason for refusal in one.refusals},
             }
             for one in found.tables
         ],

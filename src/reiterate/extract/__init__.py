@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
-from reiterate.extract import exports, listings, members, metadata
+from reiterate.extract import exports, jobs, listings, members, metadata
+from reiterate.extract.jobs import JobBook
 from reiterate.extract.probes import probe
 from reiterate.flow import RawFile, Whole
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from reiterate.flow import Task
 
 
-__all__ = ["fetch", "parts", "probe"]
+__all__ = ["JobBook", "fetch", "parts", "probe"]
 
 
 def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:
@@ -41,9 +42,17 @@ def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:
             assert_never(task.table.read)
 
 
-def fetch(task: Task, caller: Caller, target: Path, *, pool: metadata.Mapper, clock: Callable[[], datetime]) -> RawFile:
+def fetch(
+    task: Task,
+    caller: Caller,
+    target: Path,
+    *,
+    pool: metadata.Mapper,
+    clock: Callable[[], datetime],
+    book: JobBook | None = None,
+) -> RawFile:
     """
-    Read *task* whole into *target*, one JSON object a line.
+    Read *task* whole into *target*, one JSON object a line: an export by a job if there is a *book* for jobs.
 
     *pool* maps a function over values in several threads, in order.
 
@@ -52,6 +61,9 @@ def fetch(task: Task, caller: Caller, target: Path, *, pool: metadata.Mapper, cl
     read_at = clock()
     began = time.monotonic()
     match task.table.read:
+        case Export() as read if book is not None:
+            rows, job = jobs.fetch(task, read, caller, target, book=book, clock=clock)
+            read_at = job.started_at
         case Export() as read:
             rows = exports.fetch(task, read, caller, target)
         case Listing() as read:
@@ -70,5 +82,5 @@ def fetch(task: Task, caller: Caller, target: Path, *, pool: metadata.Mapper, cl
         requests=caller.requests,
         read_at=read_at,
         seconds=time.monotonic() - began,
-        lane="direct",
+        lane="direct" if book is None else "jobs",
     )

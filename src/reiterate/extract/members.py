@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from reiterate.extract import listings
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 def parts(task: Task, read: ListMembers, caller: Caller) -> tuple[Task, ...]:
     """Return one task per list."""
-    lists = listings.rows(read.parents, caller, {})
-    ids = sorted({row[read.parents.id] for row in lists})
-    return tuple(Task(task.table, Part(read.parameter, list_id), Write.REPLACE) for list_id in ids)
+    names = {row[read.parents.id]: str(row.get("name", "")) for row in listings.rows(read.parents, caller, {})}
+    return tuple(
+        Task(task.table, Part(read.parameter, list_id, name), Write.REPLACE)
+        for list_id, name in sorted(names.items())
+        if not task.only or any(one == str(list_id) or fnmatchcase(name, one) for one in task.only)
+    )
 
 
 def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> int:

@@ -30,10 +30,11 @@ SETTINGS = (
     "tables",
     "lookback",
     "rate_limit_factor",
+    "spool_in_gb",
     "destination",
     "dataset",
 )
-TABLE_SETTINGS = ("start_date", "window_in_days", "lookback")
+TABLE_SETTINGS = ("start_date", "window_in_days", "lookback", "lists")
 DESTINATION_SETTINGS = ("url", "dataset")
 
 DEFAULT_CONNECTION = "iterable"

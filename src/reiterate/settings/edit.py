@@ -40,6 +40,7 @@ FORMS: Mapping[str, Callable[[object], object]] = {
     "tables": lambda value: forms.tables(value, known=None),
     "lookback": forms.lookback,
     "rate_limit_factor": forms.rate_limit_factor,
+    "spool_in_gb": forms.spool_in_gb,
     "dataset": forms.dataset,
 }
 """What can be said about a value without the catalog, the clock and the keys that it refers to."""

@@ -7,6 +7,7 @@ Everything is checked before the first request; the first wrong value gives one 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "tables": "all",
         "lookback": "2h",
         "rate_limit_factor": 1.0,
+        "spool_in_gb": 4,
     }
 )
 """What counts if nothing is given; destination and dataset have theirs in the document."""
@@ -122,6 +124,7 @@ class _Sources:
             tables=self._checked("tables", lambda value: values.tables(value, known=known_tables)),
             lookback=self._checked("lookback", values.lookback),
             rate_limit_factor=self._checked("rate_limit_factor", values.rate_limit_factor),
+            spool_bytes=self._checked("spool_in_gb", values.spool_in_gb),
             destination=self.document.destination(self.given("destination"), self.given("dataset")),
             table=MappingProxyType(dict(self._tables(known_tables, now))),
         )
@@ -220,6 +223,7 @@ class _Sources:
                 start=_own("start_date", own, where, lambda value: values.start_date(value, now=now)),
                 window=_own("window_in_days", own, where, values.window_in_days),
                 lookback=_own("lookback", own, where, values.lookback),
+                lists=_own("lists", own, where, partial(values.lists, table=name)) or (),
             )
         return found
 

@@ -20,6 +20,8 @@ API_ADDRESSES: Mapping[str, str] = MappingProxyType(
 UNITS: Mapping[str, int] = MappingProxyType({"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1})
 """The units of a duration, in seconds."""
 
+GB = 1_000_000_000
+
 HIDDEN = "********"
 SHOWN_OF_KEY = 4
 LONG_KEY = 16
@@ -106,15 +108,21 @@ class TableSettings:
     start: datetime | None = None
     window: timedelta | None = None
     lookback: timedelta | None = None
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a table is read: from *start* (aware UTC) on, *window* at most a request, *lookback* read again."""
+    """
+    How a table is read: from *start* (aware UTC) on, *window* at most a request, *lookback* read again.
+
+    *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none.
+    """
 
     start: datetime
     window: timedelta
     lookback: timedelta
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,7 @@ class Connection:
     One Iterable project, and how it is replicated.
 
     *start* is aware UTC midnight, *window* the upper bound of one export request, in whole seconds; *gateway* nothing
-    for a direct way, *tables* nothing for all.
+    for a direct way, *tables* nothing for all. At most *spool_bytes* of raw files lie on disk at a time.
     """
 
     name: str
@@ -152,6 +160,7 @@ class Connection:
     lookback: timedelta
     rate_limit_factor: float
     destination: Destination
+    spool_bytes: int
     table: Mapping[str, TableSettings] = field(default_factory=lambda: MappingProxyType({}))
 
     def settings_of(self, table: str) -> Reading:
@@ -160,6 +169,7 @@ class Connection:
             start=self.start if own.start is None else own.start,
             window=self.window if own.window is None else own.window,
             lookback=self.lookback if own.lookback is None else own.lookback,
+            lists=own.lists,
         )
 
 
@@ -177,6 +187,7 @@ def describe(connection: Connection) -> dict[str, str]:
         "tables": "all" if connection.tables is None else ", ".join(connection.tables),
         "lookback": duration(connection.lookback),
         "rate_limit_factor": f"{connection.rate_limit_factor:g}",
+        "spool_in_gb": f"{connection.spool_bytes / GB:.10g}",
         "destination": connection.destination.url,
         "dataset": connection.destination.dataset,
     }
@@ -185,6 +196,7 @@ def describe(connection: Connection) -> dict[str, str]:
             "" if own.start is None else f"start_date = {_day(own.start)}",
             "" if own.window is None else f"window_in_days = {_days(own.window)}",
             "" if own.lookback is None else f"lookback = {duration(own.lookback)}",
+            f"lists = {', '.join(own.lists)}" if own.lists else "",
         )
         shown[f"table.{table}"] = ", ".join(part for part in given if part)
     return shown

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from reiterate.settings.given import Wrong, nearest, quoted, text_of
-from reiterate.settings.model import UNITS, Secret
+from reiterate.settings.model import GB, UNITS, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,6 +21,7 @@ EARLIEST = date(2012, 1, 1)
 """Iterable did not exist before."""
 LONGEST = timedelta(days=3650)
 SHORTEST_WINDOW = timedelta(seconds=1)
+SMALLEST_SPOOL_GB = 0.001
 LONGEST_IDENTIFIER = 63
 DAY = timedelta(days=1)
 
@@ -82,6 +83,15 @@ def rate_limit_factor(value: object) -> float:
     return factor
 
 
+def spool_in_gb(value: object) -> int:
+    """Return bytes."""
+    accepted = f"a number of gigabytes, {SMALLEST_SPOOL_GB} at least"
+    size_gb = _number(value, accepted)
+    if size_gb < SMALLEST_SPOOL_GB:
+        raise Wrong(accepted)
+    return round(size_gb * GB)
+
+
 def _number(value: object, accepted: str) -> float:
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value)
     if text is None or not NUMBER.fullmatch(text) or not math.isfinite(number := float(text)):
@@ -128,6 +138,20 @@ def api_key(value: object) -> Secret:
         if found:
             raise Wrong("a key in one line, of letters, digits and signs without blanks", shown=what)
     return Secret(text)
+
+
+def lists(value: object, *, table: str) -> tuple[str, ...]:
+    """Return the lists that are wanted, by id or by a glob of their name."""
+    if table != "list_users":
+        raise Wrong("nothing here", reason="only list_users is limited to lists")
+    accepted = 'a list of ids and names of lists, such as [3310201, "Newsletter*"]'
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not given:
+        raise Wrong(accepted)
+    found = tuple(str(one) if isinstance(one, int) and not isinstance(one, bool) else text_of(one) for one in given)
+    if not all(found):
+        raise Wrong(accepted)
+    return tuple(one for one in found if one)
 
 
 def tables(value: object, *, known: Collection[str] | None) -> tuple[str, ...] | None:

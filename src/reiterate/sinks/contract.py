@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Batch, Column, Part, Status
-    from reiterate.ledger import Fact, Ledger
+    from reiterate.flow import Batch, Column, Job, Part, Status
+    from reiterate.ledger import Fact, Ledger, Refusal
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,15 @@ class Sink(Protocol):
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         """Remove the rows of parts that are not among *parts*; return how many."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Note that a part could not be read; a load of the part strikes it out."""
+
+    def keep(self, job: Job) -> None:
+        """Note an export job at once and for good; called from any thread. A load of its window strikes it out."""
+
+    def forget(self, job: Job) -> None:
+        """Strike out *job*; called from any thread."""
 
     def begin(self, run: Run) -> None:
         """Record a run that starts; one that never finished is marked as interrupted."""

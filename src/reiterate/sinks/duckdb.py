@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,8 +14,8 @@ import duckdb
 from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import ConnectionMismatch, DestinationBusy, LoadError, SettingsError
-from reiterate.flow import Column, Part, Status, Write
-from reiterate.ledger import Fact, Ledger
+from reiterate.flow import Column, Job, Part, Status, Write
+from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.sinks.contract import Outcome, Run, TableState
 from reiterate.windows import Window
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
 
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
+JOBS, REFUSALS = "_reiterate_jobs", "_reiterate_refusals"
 
 OWN_TABLES = {
     RUNS: """
@@ -40,6 +42,10 @@ OWN_TABLES = {
     COLUMNS: """
         table_name VARCHAR, source_field VARCHAR, column_name VARCHAR, type VARCHAR, variant BOOLEAN,
         since TIMESTAMPTZ""",
+    JOBS: """
+        job_id BIGINT, table_name VARCHAR, window_start TIMESTAMPTZ, window_end TIMESTAMPTZ, started_at TIMESTAMPTZ""",
+    REFUSALS: """
+        run_id VARCHAR, table_name VARCHAR, part VARCHAR, refused_at TIMESTAMPTZ, reason VARCHAR""",
 }
 """Names and columns are a contract with people's warehouses."""
 
@@ -63,6 +69,7 @@ class DuckDBSink:
         self.dataset = dataset
         self._database = _open(path, read_only=read_only)
         self._read_only = read_only
+        self._aside_lock = Lock()
         # a schema may be called like its file, as iterable in iterable.duckdb: only the whole path is clear then
         ((catalog,),) = self._rows("SELECT current_database()")
         self._schema = f"{sql.name(catalog)}.{sql.name(dataset)}"
@@ -97,9 +104,12 @@ class DuckDBSink:
     @property
     def empty(self) -> bool:
         """Whether nothing was ever loaded into the dataset."""
-        found = """SELECT count(*) FROM duckdb_tables()
+        return not self._there(READS)
+
+    def _there(self, table: str) -> bool:
+        found = """SELECT 1 FROM duckdb_tables()
             WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"""
-        return self._rows(found, self.dataset, READS) == [(0,)]
+        return bool(self._rows(found, self.dataset, table))
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,10 +121,52 @@ class DuckDBSink:
                     WHERE database_name = current_database() AND schema_name = ?)""",
             self.dataset,
         )
-        return Ledger(
+        facts = (
             Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
             for run, table, start, end, part, read_at, *numbers in found
         )
+        return Ledger(facts, self._jobs(), self._refusals())
+
+    def _jobs(self) -> Iterator[Job]:
+        if not self._there(JOBS):
+            return
+        found = self._rows(
+            f"""SELECT job_id, table_name, {_us("window_start")}, {_us("window_end")}, {_us("started_at")}
+                FROM {self._name(JOBS)}"""
+        )
+        for job_id, table, start, end, started_at in found:
+            yield Job(job_id, table, Window(_moment(start), _moment(end)), _moment(started_at))
+
+    def _refusals(self) -> Iterator[Refusal]:
+        if not self._there(REFUSALS):
+            return
+        found = self._rows(f"SELECT run_id, table_name, part, {_us('refused_at')}, reason FROM {self._name(REFUSALS)}")
+        for run_id, table, part, at, reason in found:
+            yield Refusal(run_id, table, part, _moment(at), reason)
+
+    def keep(self, job: Job) -> None:
+        self._aside(
+            f"INSERT INTO {self._name(JOBS)} VALUES (?, ?, ?, ?, ?)",
+            [job.job_id, job.table, job.window.start, job.window.end, job.started_at],
+        )
+
+    def forget(self, job: Job) -> None:
+        self._aside(f"DELETE FROM {self._name(JOBS)} WHERE job_id = ?", [job.job_id])
+
+    def _aside(self, statement: str, values: list[object]) -> None:
+        """Do and commit *statement* beside whatever transaction the main thread is in."""
+        try:
+            with self._aside_lock, self._database.cursor() as cursor:
+                cursor.execute(statement, values)
+        except duckdb.Error as error:
+            raise LoadError(destination=self.path, reason=_first_line(error)) from error
+
+    def refuse(self, refusal: Refusal) -> None:
+        with self._transaction(table=refusal.table):
+            self._database.execute(
+                f"INSERT INTO {self._name(REFUSALS)} VALUES (?, ?, ?, ?, ?)",
+                [refusal.run_id, refusal.table, refusal.part, refusal.at, refusal.reason],
+            )
 
     def columns(self, table: Table) -> tuple[Column, ...]:
         # what a person dropped is not there any more
@@ -187,26 +239,39 @@ class DuckDBSink:
         with self._transaction(table=table.name, part=batch.task.scope):
             new = self._fit(batch, fact.read_at)
             added, changed, removed = self._write(batch)
-            self._database.execute(
-                f"INSERT INTO {self._name(READS)} VALUES (?, ?, ?, ?, ?, ?, now(), ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    fact.run_id,
-                    fact.table,
-                    fact.part,
-                    fact.window and fact.window.start,
-                    fact.window and fact.window.end,
-                    fact.read_at,
-                    fact.rows,
-                    added,
-                    changed,
-                    removed,
-                    fact.size_bytes,
-                    fact.requests,
-                    fact.seconds,
-                    fact.lane,
-                ],
-            )
+            self._note(fact, added, changed, removed)
         return Outcome(added, changed, removed, new)
+
+    def _note(self, fact: Fact, added: int, changed: int, removed: int) -> None:
+        """Note *fact*; what was open about its window or part is settled by it."""
+        bounds = [None, None] if fact.window is None else [fact.window.start, fact.window.end]
+        self._database.execute(
+            f"INSERT INTO {self._name(READS)} VALUES (?, ?, ?, ?, ?, ?, now(), ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                fact.run_id,
+                fact.table,
+                fact.part,
+                *bounds,
+                fact.read_at,
+                fact.rows,
+                added,
+                changed,
+                removed,
+                fact.size_bytes,
+                fact.requests,
+                fact.seconds,
+                fact.lane,
+            ],
+        )
+        if fact.window is not None:
+            self._database.execute(
+                f"DELETE FROM {self._name(JOBS)} WHERE table_name = ? AND window_start >= ? AND window_end <= ?",
+                [fact.table, *bounds],
+            )
+        if fact.part is not None:
+            self._database.execute(
+                f"DELETE FROM {self._name(REFUSALS)} WHERE table_name = ? AND part = ?", [fact.table, fact.part]
+            )
 
     def _fit(self, batch: Batch, since: datetime) -> tuple[Column, ...]:
         """Make the table as wide as the batch; return the columns that are new to a table that was there."""
@@ -222,7 +287,7 @@ class DuckDBSink:
         }
         if not there:
             # a table that a person dropped starts anew; its facts went with it
-            for own in (READS, COLUMNS):
+            for own in (READS, COLUMNS, REFUSALS):
                 self._database.execute(f"DELETE FROM {self._name(own)} WHERE table_name = ?", [table])
             self._database.execute(f"CREATE TABLE {self._name(table)} AS {batch.query} LIMIT 0")
         types = dict(self._rows(f"SELECT column_name, column_type FROM (DESCRIBE {batch.query})"))

@@ -1,0 +1,245 @@
+"""
+The jobs lane: Iterable exports one window in the background, into files that are fetched as they appear.
+
+    POST /api/export/start ─► job ─► GET /api/export/{id}/files ─► links ─► storage host
+                                            ▲──── until it is final ────┘
+
+Facts about jobs: FACTS.md 8.5.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reiterate.api import NOTHING, Downloaded
+from reiterate.errors import (
+    ExportCut,
+    Forbidden,
+    GatewayError,
+    JobsRefused,
+    LinkExpired,
+    MalformedRow,
+    SourceError,
+    Unauthorized,
+    Unreachable,
+)
+from reiterate.extract.exports import window_params
+from reiterate.flow import Job
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from reiterate.api import Caller
+    from reiterate.catalog.model import Export
+    from reiterate.flow import Task
+
+START = "/api/export/start"
+JOB_TRIES = 3
+"""Jobs fail at random and succeed on another try."""
+LINK_TRIES = 5
+FIRST_POLL_S, LONGEST_POLL_S = 1.0, 60.0
+"""Pauses between looks at a job that has nothing new, doubling."""
+PATIENCE_S = 6 * 3600.0
+"""A job that shows nothing new for so long is given up, and its window read in halves."""
+
+COMPLETED, GONE = "completed", {"failed", "cancelled", "cancelling"}
+
+
+class JobBook(Protocol):
+    """Where jobs are noted that exist at Iterable, so that a later run can go on with them."""
+
+    def keep(self, job: Job) -> None:
+        """Note *job*, at once and for good; called from any thread."""
+
+    def forget(self, job: Job) -> None:
+        """Strike out *job*: nothing can be had from it any more."""
+
+
+def fetch(
+    task: Task, read: Export, caller: Caller, target: Path, *, book: JobBook, clock: Callable[[], datetime]
+) -> tuple[int, Job]:
+    """
+    Write the rows of the task's window to *target*; return how many, and the job that they came from.
+
+    Goes on with the job that *task* has, if there is one; else starts one.
+
+    :raises JobsRefused: when the key may not start export jobs
+    :raises ExportCut: when the job was truncated or shows nothing; a smaller window may pass
+    :raises SourceError: when jobs fail in every try
+    """
+    job = task.job
+    state = ""
+    for _ in range(JOB_TRIES):
+        adopted = job is not None and job is task.job
+        if job is None:
+            job = _start(task, read, caller, clock=clock)
+            book.keep(job)
+        try:
+            state, rows = _collect(job, caller, target)
+        except SourceError as error:
+            if isinstance(error, Unreachable | GatewayError) or _status(error) >= HTTPStatus.TOO_MANY_REQUESTS:
+                raise  # the job goes on; so may the next run
+            if not adopted or _status(error) not in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+                _give_up(job, caller, book)
+                raise
+            state = str(error)  # a job of an earlier run that Iterable no longer knows
+        if state == COMPLETED:
+            return rows, job
+        book.forget(job)
+        job = None
+    raise SourceError("Export jobs of this window did not complete.", window=task.scope, state=state, tries=JOB_TRIES)
+
+
+def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], datetime]) -> Job:
+    if not isinstance(task.scope, Window):
+        message = f"an export is read by windows, not by {task.scope}"
+        raise TypeError(message)
+    wanted = {**window_params(read, task.scope), "outputFormat": "application/x-json-stream"}
+    started_at = clock()
+    try:
+        answer = caller.json(START, method="POST", document=wanted)
+    except SourceError as error:
+        if isinstance(error, Unauthorized | Forbidden) or _status(error) == HTTPStatus.NOT_FOUND:
+            raise JobsRefused(**error.facts) from error
+        raise
+    job_id = answer.get("jobId") if isinstance(answer, dict) else None
+    if not isinstance(job_id, int):
+        raise MalformedRow("An answer has no `jobId`.", path=START)
+    return Job(job_id, task.table.name, task.scope, started_at)
+
+
+def _give_up(job: Job, caller: Caller, book: JobBook) -> None:
+    """Cancel a job of ours that nobody waits for: it takes one of the four places of the organisation."""
+    book.forget(job)
+    try:
+        caller.json(f"/api/export/{job.job_id}", method="DELETE")
+    except SourceError:
+        return  # it is over, then
+
+
+def _status(error: SourceError) -> int:
+    return int(error.facts.get("status", 0))
+
+
+def _collect(job: Job, caller: Caller, target: Path) -> tuple[str, int]:
+    """Fetch the files of *job* until it is final; return its state and the rows."""
+    files = _Files(job, caller, target)
+    poll_s, idle_s = FIRST_POLL_S, 0.0
+    while True:
+        state, fresh = files.look()
+        if state in GONE:
+            return state, 0
+        if state == COMPLETED and not fresh:
+            if files.seen_before_completion:
+                files.look_again()
+            return state, files.had.rows
+        if fresh:
+            poll_s, idle_s = FIRST_POLL_S, 0.0
+            continue
+        if idle_s >= PATIENCE_S:
+            raise ExportCut("An export job shows nothing new.", job=job.job_id, state=state, hours=PATIENCE_S / 3600)
+        caller.client.pacer.pause(poll_s, f"export job {job.job_id} is {state}", caller.listener.waiting, exact=False)
+        idle_s += poll_s
+        poll_s = min(2 * poll_s, LONGEST_POLL_S)
+
+
+@dataclass
+class _Files:
+    """The files of one job, appended to *target* as they appear."""
+
+    job: Job
+    caller: Caller
+    target: Path
+    names: set[str] = field(default_factory=set)
+    last: str = ""
+    had: Downloaded = NOTHING
+    seen_before_completion: bool = False
+
+    def __post_init__(self) -> None:
+        self.target.write_bytes(b"")
+
+    def look(self) -> tuple[str, bool]:
+        """Fetch the next page of files; return the state of the job, and whether there were any."""
+        page = self._page(self.last)
+        state = str(page.get("jobState")).lower()
+        found = [(name, link) for name, link in _links(page) if name not in self.names]
+        for name, link in found:
+            self._append(name, link)
+        self.last = next((name for name, _ in reversed([*_links(page)])), self.last)
+        self.seen_before_completion |= bool(found) and state != COMPLETED
+        return state, bool(found)
+
+    def look_again(self) -> None:
+        """Fetch what a job that is complete lists besides: a file may have appeared before ones that had been seen."""
+        self.last = ""
+        while True:
+            before = self.last
+            self.look()
+            if self.last == before:
+                return
+
+    def _page(self, after: str) -> dict[str, Any]:
+        path = f"/api/export/{self.job.job_id}/files"
+        page = self.caller.json(path, {"startAfter": after} if after else {})
+        if not isinstance(page, dict):
+            raise MalformedRow("An answer does not tell the state of an export job.", path=path)
+        if page.get("exportTruncated"):
+            raise ExportCut("An export was truncated by Iterable for its size.", job=self.job.job_id)
+        return page
+
+    def _append(self, name: str, link: str) -> None:
+        arrived = self._download(name, link)
+        self.had = Downloaded(self.had.rows + arrived.rows, self.had.size_bytes + arrived.size_bytes)
+        self.names.add(name)
+
+    def _download(self, name: str, link: str) -> Downloaded:
+        part = self.target.with_suffix(".part")
+        for _ in range(LINK_TRIES):
+            try:
+                arrived = self.caller.follow(link, part, after=self.had)
+            except (LinkExpired, ExportCut):
+                link = self._renewed(name)
+            else:
+                with part.open("rb") as file, self.target.open("ab") as target:
+                    shutil.copyfileobj(file, target)
+                    if not _ends_line(part):
+                        target.write(b"\n")
+                part.unlink()
+                return arrived
+        raise ExportCut(
+            "A file of an export job could not be fetched.", job=self.job.job_id, file=name, tries=LINK_TRIES
+        )
+
+    def _renewed(self, name: str) -> str:
+        """Return a new link to the file *name*: each look at a page makes new ones."""
+        after = ""
+        while links := dict(_links(self._page(after))):
+            if name in links:
+                return links[name]
+            *_, after = links
+        raise MalformedRow("An export job no longer lists one of its files.", job=self.job.job_id, file=name)
+
+
+def _links(page: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    files = page.get("files")
+    if not isinstance(files, list):
+        raise MalformedRow("An answer does not list the files of an export job.")
+    for file in files:
+        if not isinstance(file, dict) or not isinstance(file.get("file"), str) or not isinstance(file.get("url"), str):
+            raise MalformedRow("An answer lists a file of an export job without name or link.")
+        yield file["file"], file["url"]
+
+
+def _ends_line(file: Path) -> bool:
+    size_bytes = file.stat().st_size
+    if not size_bytes:
+        return True
+    with file.open("rb") as lines:
+        lines.seek(size_bytes - 1)
+        return lines.read(1) == b"\n"

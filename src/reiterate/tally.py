@@ -1,0 +1,73 @@
+"""What a run did, table by table, added up from its events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reiterate.flow import Discovered, Failed, Loaded, Split, Status, TableSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reiterate.flow import Event, Task
+
+
+class Tally:
+    """What a run did, table by table."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        planned = Counter(task.table for task in tasks)
+        self._tables = {table.name: TableSummary(table, left=left) for table, left in planned.items()}
+
+    def note(self, event: Event) -> None:
+        match event:
+            case Loaded():
+                self._note(event, lambda so_far: _with(so_far, event))
+            case Discovered(_, parts, removed):
+                self._note(
+                    event,
+                    lambda so_far: replace(so_far, left=so_far.left - 1 + len(parts), removed=so_far.removed + removed),
+                )
+            case Split(_, halves):
+                self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1 + len(halves)))
+            case Failed(_, error):
+                self._note(
+                    event,
+                    lambda so_far: replace(so_far, left=so_far.left - 1, errors=(*so_far.errors, error)),
+                )
+            case _:
+                pass
+
+    def _note(
+        self, event: Loaded | Discovered | Split | Failed, change: Callable[[TableSummary], TableSummary]
+    ) -> None:
+        name = event.task.table.name
+        self._tables[name] = change(self._tables[name])
+
+    @property
+    def summaries(self) -> tuple[TableSummary, ...]:
+        return tuple(sorted(self._tables.values(), key=lambda summary: summary.table.name))
+
+    @property
+    def status(self) -> Status:
+        if not any(summary.errors for summary in self.summaries):
+            return Status.SUCCEEDED
+        return Status.PARTIAL if any(summary.tasks for summary in self.summaries) else Status.FAILED
+
+
+def _with(so_far: TableSummary, event: Loaded) -> TableSummary:
+    return replace(
+        so_far,
+        tasks=so_far.tasks + 1,
+        left=so_far.left - 1,
+        rows=so_far.rows + event.rows,
+        added=so_far.added + event.added,
+        changed=so_far.changed + event.changed,
+        removed=so_far.removed + event.removed,
+        size_bytes=so_far.size_bytes + event.size_bytes,
+        requests=so_far.requests + event.requests,
+        seconds=so_far.seconds + event.seconds,
+        new_columns=so_far.new_columns + event.new_columns,
+    )
