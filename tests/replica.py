@@ -44,6 +44,13 @@ def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
     ]
 
 
+def execute(file: Path, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
+    """Do *statement* in the dataset, and return what it answers."""
+    with closing(duckdb.connect(str(file))) as database:
+        database.execute(f"SET TimeZone = 'UTC'; USE {file.stem}.{dataset}")
+        return database.execute(statement).fetchall()
+
+
 def _column(name: str, type_: str) -> str:
     quoted = f'"{name}"'
     return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')" if type_ == "timestamp" else quoted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
@@ -19,7 +20,13 @@ LIMITS: tuple[tuple[str, float, float], ...] = (
     ("/api/lists", 100, 1),
 )
 
-SIZE_LIMIT = ("/api/lists/{id}/size", 5.0, 60.0)
+NAMED: tuple[tuple[str, str, float, float], ...] = (
+    # method and path, as they are counted; these come first
+    (r"GET /api/lists/[^/]+/size", "/api/lists/{id}/size", 5, 60),
+    (r"POST /api/export/start", "/api/export/start", 1, 1),
+    (r"GET /api/export/\d+/files", "/api/export/{jobId}/files", 1, 1),
+    (r"DELETE /api/export/\d+", "/api/export/{jobId}", 1, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,10 @@ class Limits:
         self.requests: Counter[str] = Counter()
         self.exceeded: Counter[str] = Counter()
 
-    def ask(self, path: str) -> Refusal | None:
+    def ask(self, path: str, method: str = "GET") -> Refusal | None:
         """Count a request to *path*; return a refusal if it is one too many and limits are enforced."""
-        found = SIZE_LIMIT if path.endswith("/size") else next((row for row in LIMITS if path.startswith(row[0])), None)
+        named = (row[1:] for row in NAMED if re.fullmatch(row[0], f"{method} {path}"))
+        found = next(named, None) or next((row for row in LIMITS if path.startswith(row[0])), None)
         if found is None:
             return None
         prefix, calls, period_s = found

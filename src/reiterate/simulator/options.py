@@ -13,7 +13,22 @@ if TYPE_CHECKING:
 ProjectType = Literal["email", "hybrid", "userid"]
 """How a project tells users apart (FACTS.md 14.2)."""
 
-FaultKind = Literal["status", "reset", "stall", "cut", "cut_row", "slow", "bad_gzip", "short_total"]
+FaultKind = Literal[
+    "status",
+    "reset",
+    "stall",
+    "cut",
+    "cut_row",
+    "slow",
+    "drip",
+    "bad_gzip",
+    "short_total",
+    "job_fails",
+    "job_restarts",
+    "job_truncated",
+    "job_hangs",
+    "link_expired",
+]
 
 
 @dataclass(frozen=True)
@@ -48,8 +63,13 @@ class Fault:
     - ``stall``: the answer stops for *seconds* after its first part
     - ``cut``: the transfer stops in the middle without its end; ``cut_row``: the same inside a row
     - ``slow``: *seconds* pass before the answer
+    - ``drip``: the body comes in small pieces, spread over *seconds*
     - ``bad_gzip``: a compressed body that is damaged
     - ``short_total``: the total of a listing is one too high
+    - of a job that a POST to ``/api/export/start`` begins: ``job_fails`` after half its files, ``job_restarts`` from
+      there, ``job_truncated`` has half its rows, ``job_hangs`` for *seconds* before it completes; *where* looks at
+      the members of the body
+    - ``link_expired``: the storage host (``/storage/*``) answers that the link has expired
     """
 
     path: str
@@ -85,3 +105,12 @@ class ServerOptions:
     faults: tuple[Fault | Mapping[str, Any], ...] = ()
     seed: int = 0
     certificate: Path | None = None
+    job_seconds: float = 0.2
+    """how long an export job runs"""
+    job_file_bytes: int = 10_000_000
+    job_page: int = 10
+    """files that one look at a job shows"""
+    job_limit_bytes: int = 100 * 10**9
+    link_seconds: float = 1800.0
+    clock_skew_s: float = 0.0
+    """how much the server's clock is ahead of ours"""

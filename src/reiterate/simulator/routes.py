@@ -201,21 +201,29 @@ def export(world: World, request: Request) -> Reply:
     The data type is matched without regard to case, start is inclusive, end exclusive, unknown parameters are
     ignored and the range is then Today (FACTS.md 7.1, 8.2, 8.6); rows come in no order (8.3).
     """
-    params = request.params
+    kind = data_type_of(request.params)
+    start, end = range_of(request.params, request.now)
+    return Stream(_pieces(lines_of(world, kind, start, end, now=request.now)))
+
+
+def data_type_of(params: Mapping[str, str]) -> str:
+    """Return the data type that is asked for, in the swagger's spelling."""
     asked = params.get("dataTypeName", "")
     kind = next((name for name in (*DATA_TYPES.values(), "user") if name.lower() == asked.lower()), None)
     if kind is None:
         raise WrongParameter(f"Invalid value for parameter dataTypeName: {asked}")
-    start, end = _range(params, request.now)
+    return kind
+
+
+def lines_of(world: World, kind: str, start: float, end: float, *, now: float) -> list[bytes]:
+    """Return the lines of ``[start, end)`` that show by *now*, all in epoch seconds."""
     if kind == "user":
-        lines = world.users_between(start, end)
-    else:
-        lines = list(world.timelines[kind].between(start, end, now=request.now))
-    return Stream(_pieces(lines))
+        return world.users_between(start, end)
+    return list(world.timelines[kind].between(start, end, now=now))
 
 
-def _range(params: Mapping[str, str], now: float) -> tuple[float, float]:
-    """Return start and end in epoch seconds."""
+def range_of(params: Mapping[str, str], now: float) -> tuple[float, float]:
+    """Return the start and the end that are asked for, in epoch seconds."""
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     day = timedelta(days=1).total_seconds()
     if "startDateTime" in params or "endDateTime" in params:

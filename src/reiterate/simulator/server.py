@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, unquote
 import uvicorn
 
 from reiterate.simulator import routes
+from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
 from reiterate.simulator.options import Fault, ServerOptions, WorldOptions
 from reiterate.simulator.routes import Answer, Reply, Stream
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+    from reiterate.simulator.jobs import Job
+
 LONGEST_URI = 2048
 """Enforced since March 2026 (FACTS.md 4.2)."""
+
+DRIPS = 10
 
 NOT_FOUND = Answer(
     "<!DOCTYPE html><html><head><title>Action not found</title></head></html>", 404, "text/html; charset=utf-8"
@@ -52,6 +57,35 @@ class Seen:
     params: Mapping[str, str]
     status: int
     peer: str
+    with_key: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it stands on the wire; *document* is its JSON body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    address: str
+    document: Any
+
+
+async def _body_of(receive: ASGIReceiveCallable) -> bytes:
+    body = b""
+    while True:
+        message: Any = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+
+
+def _json_of(body: bytes) -> Any:  # noqa: ANN401 (JSON is any)
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None
 
 
 class App:
@@ -61,6 +95,7 @@ class App:
         self.world = world
         self.options = options
         self.limits = Limits(factor=options.rate_limit_factor, enforced=options.limits)
+        self.jobs = Jobs(world, options)
         self.requests: list[Seen] = []
         self.set_faults(options.faults)
 
@@ -76,32 +111,35 @@ class App:
         query = scope["query_string"].decode("latin-1")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         params = dict(parse_qsl(query, keep_blank_values=True))
+        body = await _body_of(receive)
         if raw_path.startswith("/_simulator/"):
-            body = b""
-            while True:
-                message: Any = await receive()
-                body += message.get("body", b"")
-                if not message.get("more_body"):
-                    break
             await self._send(send, self._control(raw_path, body), headers, None)
             return
-        fault = self._fault(raw_path, params)
+        document = _json_of(body)
+        members = {name: str(value) for name, value in document.items()} if isinstance(document, dict) else {}
+        fault = self._fault(raw_path, {**params, **members})
         if fault and fault.kind == "reset":
-            self._note(scope, raw_path, params, 0)
+            self._note(scope, raw_path, params, 0, headers)
             _reset(send)
             return
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
         address = f"{scope['scheme']}://{headers.get('host', '')}"
-        reply = self._reply(scope["method"], raw_path, query, headers, address, fault)
-        self._note(scope, raw_path, params, reply.status if isinstance(reply, Answer) else 200)
+        asked = Asked(scope["method"], raw_path, query, headers, address, document)
+        reply = self._reply(asked, fault)
+        self._note(scope, raw_path, params, reply.status if isinstance(reply, Answer) else 200, headers)
         try:
             await self._send(send, reply, headers, fault)
         except Cut:
             _close(send)
 
-    def _note(self, scope: Any, path: str, params: Mapping[str, str], status: int) -> None:  # noqa: ANN401
-        self.requests.append(Seen(scope["method"], path, params, status, scope["client"][0]))
+    def _note(
+        self, scope: Scope, path: str, params: Mapping[str, str], status: int, headers: Mapping[str, str]
+    ) -> None:
+        with_key = bool({"api-key", "api_key"} & headers.keys())
+        shown = {name: value for name, value in params.items() if name != "X-Signature"}
+        where: Any = scope
+        self.requests.append(Seen(where["method"], path, shown, status, where["client"][0], with_key))
 
     def _fault(self, path: str, params: Mapping[str, str]) -> Fault | None:
         for number, fault in enumerate(self._faults):
@@ -114,37 +152,60 @@ class App:
                 return fault
         return None
 
-    def _reply(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        address: str,
-        fault: Fault | None,
-    ) -> Reply:
+    def _reply(self, asked: Asked, fault: Fault | None) -> Reply:
+        path, query, headers = asked.path, asked.query, asked.headers
         if len(path) + 1 + len(query) > LONGEST_URI:
             text = f"URI length exceeds the configured limit of {LONGEST_URI} characters"
             return Answer(text, 414, "text/plain")
+        if path.startswith("/storage/"):
+            return self._stored(asked, fault)
         if refusal := self._refused(path, headers):
             return refusal
-        if refused := self.limits.ask(path):
+        if refused := self.limits.ask(path, asked.method):
             return routes.error(429, refused.message, "RateLimitExceeded", {})
         if fault and fault.kind == "status":
             message = {"msg": "An error occurred. Please try again later.", "code": "GenericError"}
             html = fault.body is not None and fault.body.startswith("<")
             body = message if fault.body is None else fault.body
             return Answer(body, fault.status, "text/html" if html else "application/json")
+        try:
+            return self._job_reply(asked, fault) or self._route(asked)
+        except routes.WrongParameter as wrong:
+            return routes.error(400, str(wrong), "BadParams")
+
+    def _route(self, asked: Asked) -> Reply:
         for pattern, answer in routes.ROUTES:
             # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
-            if method == "GET" and (found := re.fullmatch(pattern, path)):
+            if asked.method == "GET" and (found := re.fullmatch(pattern, asked.path)):
                 values = tuple(map(unquote, found.groups()))
-                pairs = tuple(parse_qsl(query, keep_blank_values=True))
-                try:
-                    return answer(self.world, routes.Request(path, values, pairs, address, time.time()))
-                except routes.WrongParameter as wrong:
-                    return routes.error(400, str(wrong), "BadParams")
+                pairs = tuple(parse_qsl(asked.query, keep_blank_values=True))
+                return answer(self.world, routes.Request(asked.path, values, pairs, asked.address, self._now()))
         return NOT_FOUND
+
+    def _job_reply(self, asked: Asked, fault: Fault | None) -> Reply | None:
+        params = dict(parse_qsl(asked.query))
+        match asked.method, asked.path.removeprefix("/api/export/").split("/"):
+            case "POST", ["start"]:
+                return self.jobs.start(asked.document, fault, now=self._now())
+            case "GET", ["jobs"]:
+                return self.jobs.list(params.get("jobState", ""), now=self._now())
+            case "GET", [job, "files"] if job.isdigit():
+                return self.jobs.files(int(job), params.get("startAfter", ""), now=self._now())
+            case "DELETE", [job] if job.isdigit():
+                return self.jobs.cancel(int(job))
+            case _:
+                return None
+
+    def _stored(self, asked: Asked, fault: Fault | None) -> Reply:
+        if "api-key" in asked.headers:
+            return Answer("The key has no business here.", 400, "text/plain")
+        if fault and fault.kind == "status":
+            return Answer(fault.body or "", fault.status, "application/xml")
+        expired = fault is not None and fault.kind == "link_expired"
+        return self.jobs.stored(asked.path, dict(parse_qsl(asked.query)), expired=expired)
+
+    def _now(self) -> float:
+        return time.time() + self.options.clock_skew_s
 
     def _refused(self, path: str, headers: Mapping[str, str]) -> Answer | None:
         """Return a 401 in the words that tell which it is (FACTS.md 2.3)."""
@@ -203,6 +264,8 @@ class App:
                 return Stream(iter([json.dumps(row).encode() + b"\n" for row in self.world.truth(table)]))
             case ["requests"]:
                 return Answer([vars(seen) for seen in self.requests])
+            case ["jobs"]:
+                return Answer([{"id": job.job_id, "state": job.state, **job.params} for job in self.jobs.all.values()])
             case ["limits"]:
                 return Answer({"requests": self.limits.requests, "exceeded": self.limits.exceeded})
             case ["mutate"]:
@@ -238,7 +301,11 @@ async def _faulty(pieces: Iterator[bytes], fault: Fault | None) -> Any:  # noqa:
             yield piece[: end + (7 if kind == "cut_row" else 0)]
             await asyncio.sleep(0.02)
             raise Cut
-        if kind == "stall" and fault and number == 0:
+        if kind == "drip" and fault:
+            for first in range(0, len(piece), len(piece) // DRIPS + 1):
+                yield piece[first : first + len(piece) // DRIPS + 1]
+                await asyncio.sleep(fault.seconds / DRIPS)
+        elif kind == "stall" and fault and number == 0:
             yield piece[: len(piece) // 2]
             await asyncio.sleep(fault.seconds)
             yield piece[len(piece) // 2 :]
@@ -290,6 +357,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _address(listening: socket.socket, server: ServerOptions) -> str:
+    host, port = listening.getsockname()
+    return f"{'https' if server.certificate else 'http'}://{host}:{port}"
+
+
 class Simulator:
     """
     A simulated project behind a server on a free port of this machine, in a thread; used as a context.
@@ -301,10 +373,12 @@ class Simulator:
         self.world = World(world)
         self.api_key = server.api_key
         self._app = App(self.world, server)
-        self._socket = _listen("127.0.0.1", 0)
+        self._socket, storage = _listen("127.0.0.1", 0), _listen("127.0.0.1", 0)
+        self._sockets = [self._socket, storage]
         self._server = _server(self._app, "127.0.0.1", 0)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
-        self.url = f"{'https' if server.certificate else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._server.run, args=(self._sockets,), daemon=True)
+        self.url = _address(self._socket, server)
+        self.storage_url = self._app.jobs.storage_url = _address(storage, server)
 
     def __enter__(self) -> Simulator:
         self._thread.start()
@@ -315,7 +389,8 @@ class Simulator:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
-        self._socket.close()
+        for listening in self._sockets:
+            listening.close()
 
     def truth(self, table: str) -> list[dict[str, Any]]:
         """Return what a complete replica holds of *table*, as the source has it."""
@@ -328,6 +403,11 @@ class Simulator:
     @property
     def requests(self) -> list[Seen]:
         return list(self._app.requests)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every export job that was started, oldest first."""
+        return list(self._app.jobs.all.values())
 
     def set_faults(self, faults: Iterable[Fault | Mapping[str, Any]]) -> None:
         """Take the place of all faults; counting begins anew."""
@@ -348,7 +428,8 @@ def serve(
 ) -> None:
     """Serve until interrupted; *on_ready* gets the address when it answers."""
     app = App(World(world), server)
-    with _listen(host, port) as listening:
+    with _listen(host, port) as listening, _listen(host, 0) as storage:
+        app.jobs.storage_url = _address(storage, server)
         if on_ready:
-            on_ready(f"http://{host}:{listening.getsockname()[1]}")
-        _server(app, host, port).run([listening])
+            on_ready(_address(listening, server))
+        _server(app, host, port).run([listening, storage])
