@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any
 from reiterate import extract, planner, run
 from reiterate.api import Client, Limit, Pacer, least_s, limit_of
 from reiterate.catalog import TABLES
-from reiterate.catalog.model import Listing
-from reiterate.errors import SourceError
+from reiterate.catalog.model import Export, Listing
+from reiterate.errors import SettingsError, SourceError
 from reiterate.flow import Status
 from reiterate.ledger import Ledger
-from reiterate.settings import API_ADDRESSES, load
+from reiterate.settings import API_ADDRESSES, day, load
 from reiterate.sinks import DuckDBSink, Run
+from reiterate.windows import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from reiterate.ledger import Refusal
     from reiterate.settings import Connection, Loaded
     from reiterate.sinks import TableState
+    from reiterate.windows import Window
 
 EXPORTS, START, FILES = "/api/export/data.json", "/api/export/start", "/api/export/0/files"
 
@@ -79,14 +81,79 @@ def sync(
     :raises LoadError: when the destination cannot be opened
     """
     chosen = _connection(connection, config, values)
-    stop = stop or Flag()
+    now = _now()
+    yield from _walk(
+        chosen,
+        stop or Flag(),
+        lambda ledger: planner.plan(_tables(chosen), chosen.settings_of, ledger, now=now),
+        asked=_asked(chosen),
+        now=now,
+    )
+
+
+def resync(
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    stop: Flag | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Event]:
+    """
+    Read the days from *start* (the start date) up to *end* (exclusive; now) of an export table again.
+
+    Rows are added and updated, none is removed: what the source has purged stays. Otherwise like :func:`sync`.
+
+    :raises SettingsError: when the table is read whole each time anyway, or the days are wrong
+    """
+    chosen = _connection(connection, config, values)
+    now = _now()
+    of = _days_of(chosen, table, start, end, now=now)
+    yield from _walk(
+        chosen,
+        stop or Flag(),
+        lambda ledger: planner.resync(TABLES[table], chosen.settings_of(table), ledger, of=of),
+        asked=_asked(chosen, resync=str(of), tables=[table]),
+        now=now,
+    )
+
+
+def _days_of(
+    chosen: Connection, table: str, start: str | date | None, end: str | date | None, *, now: datetime
+) -> Window:
+    if table not in TABLES:
+        raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
+    if not isinstance(TABLES[table].read, Export):
+        raise SettingsError(f"Every sync reads {table} whole: there is nothing to read again.")
+    earliest = chosen.settings_of(table).start
+    first = earliest if start is None else day("from", start, now=now)
+    last = now if end is None else day("to", end, now=now)
+    if first < earliest:
+        raise SettingsError(
+            f"Only data from the start date on is replicated, {earliest:%m/%d/%Y} for {table}.",
+            hint="Give a later day, or set an earlier start_date and sync.",
+            **{"from": f"{first:%m/%d/%Y}"},
+        )
+    if (of := span(first, last)) is None:
+        raise SettingsError(
+            "There is no time between these days.",
+            hint="`to` is not included, and must come after `from`.",
+            **{"from": f"{first:%m/%d/%Y}", "to": f"{last:%m/%d/%Y}"},
+        )
+    return of
+
+
+def _walk(
+    chosen: Connection, stop: Flag, tasks_for: Callable[[Ledger], Sequence[Task]], *, asked: str, now: datetime
+) -> Iterator[Event]:
     with closing(_sink(chosen)) as sink, closing(_client(chosen, stop)) as client:
-        now = _now()
         ledger = sink.ledger()
         _remember(client.pacer, sink, ledger, now)
-        tasks = planner.plan(_tables(chosen), chosen.settings_of, ledger, now=now)
-        record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=_asked(chosen))
-        yield from run.run(run.Walk(sink, client, _now, stop, chosen.spool_bytes), tasks, record)
+        record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
+        walk = run.Walk(sink, client, _now, stop, chosen.spool_bytes)
+        yield from run.run(walk, tasks_for(ledger), record)
 
 
 def _remember(pacer: Pacer, sink: DuckDBSink, ledger: Ledger, now: datetime) -> None:
@@ -303,7 +370,7 @@ def _look(connection: Connection) -> Iterator[DuckDBSink | None]:
         yield None if sink.empty else sink
 
 
-def _asked(connection: Connection) -> str:
+def _asked(connection: Connection, **others: object) -> str:
     return json.dumps(
         {
             "tables": [table.name for table in _tables(connection)],
@@ -311,6 +378,7 @@ def _asked(connection: Connection) -> str:
             "window_s": connection.window.total_seconds(),
             "lookback_s": connection.lookback.total_seconds(),
             "api_address": connection.api_address,
+            **others,
         }
     )
 

@@ -99,6 +99,15 @@ def _windows(
             )
 
 
+def resync(table: Table, reading: Reading, ledger: Ledger, *, of: Window) -> list[Task]:
+    """Return the tasks that read the time *of* an export table again, whatever was read; they remove nothing."""
+    rate = _bytes_per_s(ledger.of(table.name))
+    return [
+        Task(table, window, Write.MERGE, size_bytes=None if rate is None else rate * window.length.total_seconds())
+        for window in of.cut(_length(reading.window, rate))
+    ]
+
+
 def _alive(job: Job, now: datetime) -> bool:
     return now - job.started_at < JOBS_LAST
 

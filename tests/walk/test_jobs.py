@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from reiterate.flow import Event
 
 START = "/api/export/start"
-WORLD = WorldOptions(days=12, events_per_day=300, seed=21)
+WORLD = WorldOptions(days=6, events_per_day=300, seed=21)
 EXPORTS = [name for name, table in TABLES.items() if isinstance(table.read, Export)]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """12 days of 300 events; jobs in small files, three of them shown at a time."""
+    """6 days of 300 events; jobs in small files, three of them shown at a time."""
     options = ServerOptions(api_key=KEY, job_seconds=0.1, job_file_bytes=20_000, job_page=3)
     with Simulator(WORLD, options) as simulator:
         yield simulator
@@ -219,8 +219,8 @@ def test_the_spool_is_bounded(tmp_path: Path) -> None:
     """Raw files never take more than the spool may hold; what does not fit is read in smaller windows."""
     file = tmp_path / "replica.duckdb"
     most = 0
-    with Simulator(WorldOptions(days=2, events_per_day=20_000, seed=4), ServerOptions(api_key=KEY)) as simulator:
-        chosen = settings(simulator, file, tables=["email_send", "email_open"], spool_in_gb=0.002)
+    with Simulator(WorldOptions(days=2, events_per_day=6000, seed=4), ServerOptions(api_key=KEY)) as simulator:
+        chosen = settings(simulator, file, tables=["email_send", "email_open"], spool_in_gb=0.001)
         events = []
         for event in reiterate.sync(**chosen):
             events.append(event)
@@ -230,6 +230,6 @@ def test_the_spool_is_bounded(tmp_path: Path) -> None:
         assert any(isinstance(event, Split) for event in events)
         assert isinstance(events[-1], RunFinished)
         assert [] == events[-1].problems
-        assert 0 < most <= 2_000_000 + 6 * 2**20
+        assert 0 < most <= 1_000_000 + 6 * 2**20
         assert {} == replica.differences(file, simulator, ["email_send", "email_open"])
-    assert sum(event.size_bytes for event in events if isinstance(event, Loaded)) > 4 * 2_000_000
+    assert sum(event.size_bytes for event in events if isinstance(event, Loaded)) > 3_000_000

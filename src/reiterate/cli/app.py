@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,9 @@ from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
 from reiterate.cli.options import with_settings
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ReiterateError, SettingsError
+
+if TYPE_CHECKING:
+    from reiterate.settings import Connection
 
 app = typer.Typer(
     name="reiterate",
@@ -46,28 +49,57 @@ def _root(
     pass
 
 
+JsonLogs = Annotated[bool, typer.Option("--json-logs", help="One JSON object a line on standard output.")]
+
+
 @with_settings
 def sync(
     *,
     settings: dict[str, Any],
-    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line on standard output.")] = False,
+    json_logs: JsonLogs = False,
 ) -> None:
     """
     Replicate what is due into the destination.
 
     Ends with status 0 when all is well, 1 when nothing could be done, 2 for wrong settings, 3 when some tables failed.
     """
+    connection = _connection(settings)
+    with stoppable() as stop:
+        raise typer.Exit(render.follow(library.sync(connection, stop=stop), json_logs=json_logs))
+
+
+def _connection(settings: dict[str, Any]) -> Connection:
     loaded = library.settings(**settings)
     console = words.err()
     for notice in loaded.notices:
         console.print(f"Note: {notice}", markup=False)
+    return loaded.connection
+
+
+@with_settings
+def resync(
+    *,
+    settings: dict[str, Any],
+    table: Annotated[str, typer.Argument(help="An export table: events or users.")],
+    start: Annotated[str, typer.Option("--from", help="From this day on, MM/DD/YYYY (the start date).")] = "",
+    end: Annotated[str, typer.Option("--to", help="Up to this day, which is not included (now).")] = "",
+    json_logs: JsonLogs = False,
+) -> None:
+    """
+    Read a range of days of one table again.
+
+    Rows are added and updated; none is removed, even if Iterable no longer has it.
+    """
+    connection = _connection(settings)
     with stoppable() as stop:
-        raise typer.Exit(render.follow(library.sync(loaded.connection, stop=stop), json_logs=json_logs))
+        events = library.resync(table, start or None, end or None, connection, stop=stop)
+        raise typer.Exit(render.follow(events, json_logs=json_logs))
 
 
 # in the order in which a person meets them
 app.command("demo", epilog="Example: reiterate demo --days 30")(demo.demo)
 app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")(sync)
+app.command("resync", epilog="Example: reiterate resync email_open --from 09/01/2026 --to 09/08/2026")(resync)
 app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
 app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
 app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)

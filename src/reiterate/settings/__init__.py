@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reiterate.settings.load import Loaded, load
+from reiterate.settings.load import Loaded, day, load
 from reiterate.settings.model import (
     API_ADDRESSES,
     Connection,
@@ -24,6 +24,7 @@ __all__ = [
     "Reading",
     "Secret",
     "TableSettings",
+    "day",
     "describe",
     "duration",
     "load",

@@ -63,6 +63,15 @@ class Loaded:
     notices: tuple[str, ...]
 
 
+def day(setting: str, value: object, *, now: datetime) -> datetime:
+    """
+    Return midnight UTC of a day, spelled as a start date is.
+
+    :raises SettingsError: when it is no day, or one in the future
+    """
+    return checked(setting, Given(value, "arguments"), lambda given: values.start_date(given, now=now))
+
+
 def load(
     *,
     connection: str | None = None,
