@@ -71,7 +71,7 @@ def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path
 
 def test_exports_that_never_pass_are_given_up(simulator: Simulator, tmp_path: Path) -> None:
     """A table none of whose exports ever passes fails after a bounded number of requests, not one a second of it."""
-    simulator.set_faults([Fault("/api/export/data.json", "cut_row", where={"dataTypeName": "emailSend"})])
+    simulator.set_faults([Fault("/api/export/*", "cut_row", where={"dataTypeName": "emailSend"})])
     file = tmp_path / "replica.duckdb"
     last = finished(reiterate.sync(**settings(simulator, file)))
     assert last.status is Status.PARTIAL
@@ -90,7 +90,7 @@ def test_exports_that_never_pass_are_given_up(simulator: Simulator, tmp_path: Pa
         (Fault("/api/channels", "status", status=200, body='{"other": []}'), {"channels"}),
         (Fault("/api/metadata/stores/*", "status", status=500), {"metadata"}),
         (Fault("/api/lists/getUsers", "status", where={"listId": "3310202"}), {"list_users"}),
-        (Fault("/api/export/data.json", "status", status=400, where={"dataTypeName": "emailOpen"}), {"email_open"}),
+        (Fault("/api/export/*", "status", status=400, where={"dataTypeName": "emailOpen"}), {"email_open"}),
         (Fault("/api/templates", "status", status=301, headers={"Location": "http://127.0.0.1:1/"}), {"templates"}),
     ],
 )

@@ -34,7 +34,7 @@ class Limit:
 
     name: str
     paths: tuple[str, ...]
-    calls: float
+    calls: int
     period_s: float
 
 
@@ -65,7 +65,20 @@ def limit_of(path: str) -> Limit:
 
 def least_s(limit: Limit, calls: int, *, factor: float) -> float:
     """Return the least time (seconds) that *limit*, multiplied by *factor*, lets so many calls take."""
-    return max(calls - 1, 0) // max(limit.calls * factor, 1) * limit.period_s if calls else 0.0
+    places, period_s = _pace(limit, factor)
+    return max(calls - 1, 0) // places * period_s
+
+
+def _pace(limit: Limit, factor: float) -> tuple[int, float]:
+    """
+    Return how many calls may pass in a period of how many seconds, if *limit* is multiplied by *factor*.
+
+    Ten times as many calls in a minute are as many in six seconds: the same limit, without rushes. A limit below one
+    call a period is one call in a longer one.
+    """
+    parts = max(int(factor), 1)
+    calls, period_s = limit.calls * factor / parts, limit.period_s / parts
+    return (int(calls), period_s) if calls >= 1 else (1, period_s / calls)
 
 
 @dataclass(order=True)
@@ -99,9 +112,8 @@ class Pacer:
         """
         arrival = _Arrival()
         while (wait_s := self._take(limit, arrival)) > 0:
-            waiting(
-                wait_s, f"limit of {limit.calls * self._factor:g} requests per {limit.period_s:g} s on {limit.name}"
-            )
+            places, period_s = _pace(limit, self._factor)
+            waiting(wait_s, f"limit of {places} requests per {period_s:g} s on {limit.name}")
             self._sleep(wait_s)
         self.check()
         return lambda: self._answered(arrival)
@@ -130,11 +142,9 @@ class Pacer:
 
     def _take(self, limit: Limit, arrival: _Arrival) -> float:
         """Take a place among the calls of the last period, or return the seconds until one is free."""
-        calls = limit.calls * self._factor
-        if calls / limit.period_s > UNLIMITED_PER_S:
+        places, period_s = _pace(limit, self._factor)
+        if places / period_s > UNLIMITED_PER_S:
             return 0.0
-        # a limit below one call a period is one call in a longer period
-        places, period_s = (int(calls), limit.period_s) if calls >= 1 else (1, limit.period_s / calls)
         with self._lock:
             now = self._clock()
             if (rest_s := self._rested_from + LATENCY_S + period_s - now) > 0:

@@ -312,7 +312,15 @@ class DuckDBSink:
         """Return how many rows were added, changed and removed."""
         table = self._name(batch.task.table.name)
         if batch.new and not self._occupied(batch):
-            return self._count(f"INSERT INTO {table} BY NAME {batch.query}"), 0, 0
+            added = self._count(f"INSERT INTO {table} BY NAME {batch.query}")
+            if added != batch.source_rows:
+                raise LoadError(
+                    "A load has another number of rows than were read.",
+                    table=batch.task.table.name,
+                    rows=batch.source_rows,
+                    loaded=added,
+                )
+            return added, 0, 0
         scope, query, removed = self._bounds(batch), f"({batch.query})", 0
         if batch.task.write is Write.REPLACE:
             query = "staged"
