@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench docs lock clean
+.PHONY: demo test lint format bench chaos docs lock clean
 
 demo: $(READY)  ## replicate an invented brand into iterable.duckdb
 	$(BIN)/reiterate demo
@@ -24,6 +24,9 @@ format: $(READY)
 
 bench: $(READY)  ## figures for benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/opens.py
+
+chaos: $(READY)  ## 200 seeds of faults, kills and full disks, about an hour
+	$(BIN)/python -m tests.chaos --seeds 200
 
 docs: $(READY)  ## renew docs/tables.md from the catalog
 	$(BIN)/python docs/generate.py

@@ -13,6 +13,7 @@ from dataclasses import field as field_of
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reiterate.errors import SpoolError
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class RawFile:
     What Iterable answered for one task, on disk: one JSON object a line, read to the end.
 
     *read_at* is the instant (UTC) before the first request, *seconds* the time from there to the last byte,
-    *size_bytes* the size on disk, *rows* the number of lines.
+    *size_bytes* the size on disk, *rows* the number of lines, *modified_ns* when the file was last written.
     """
 
     task: Task
@@ -118,6 +119,20 @@ class RawFile:
     read_at: datetime
     seconds: float
     lane: str
+    modified_ns: int
+
+    def check_unchanged(self) -> None:
+        """
+        Make sure that the file still is what was read.
+
+        :raises SpoolError: when somebody else has changed or removed it
+        """
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise SpoolError(table=self.task.table.name, reason=error.strerror) from error
+        if (found.st_size, found.st_mtime_ns) != (self.size_bytes, self.modified_ns):
+            raise SpoolError("A raw file was changed by somebody else.", table=self.task.table.name, file=self.path)
 
 
 @dataclass(frozen=True)
@@ -140,11 +155,12 @@ class Batch:
     """
     The typed rows of one task: a DuckDB query over its raw file, not yet run, with *columns* in order.
 
-    Rows are unique by the table's identity. *key* names the columns that tell them apart: all of them together, or
+    Whoever has run the query makes sure with *raw* that the file did not change under it. Rows are unique by the
+    table's identity. *key* names the columns that tell them apart: all of them together, or
     the first that is not null if *first_of*.
     """
 
-    task: Task
+    raw: RawFile
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     first_of: bool
@@ -153,6 +169,10 @@ class Batch:
     query: str
     source_rows: int
     """rows of the raw file, repetitions included"""
+
+    @property
+    def task(self) -> Task:
+        return self.raw.task
 
     @property
     def new(self) -> bool:

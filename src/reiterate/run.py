@@ -23,7 +23,6 @@ from reiterate.errors import (
     JobsRefused,
     LoadError,
     SourceError,
-    SpoolError,
     Stopped,
     Unauthorized,
     Unreachable,
@@ -177,25 +176,11 @@ def _discovered(sink: Sink, readers: Readers, task: Task, parts: tuple[Task, ...
     return Discovered(task, parts, removed)
 
 
-def _check_whole(raw: RawFile) -> None:
-    """
-    Raise a SpoolError if somebody changed the raw file since it was read.
-
-    :raises SpoolError: as said
-    """
-    try:
-        size_bytes = raw.path.stat().st_size
-    except OSError as error:
-        raise SpoolError(table=raw.task.table.name, reason=error.strerror) from error
-    if size_bytes != raw.size_bytes:
-        raise SpoolError("A raw file was changed by somebody else.", table=raw.task.table.name, file=raw.path)
-
-
 def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Failed:
     began = time.monotonic()
     task = raw.task
     try:
-        _check_whole(raw)
+        raw.check_unchanged()
         batch = parser.parse(raw, sink.columns(task.table))
         fact = Fact(
             run_id=run_id,

@@ -39,7 +39,17 @@ def task(table: str, since: datetime | None = None) -> Task:
 def raw_file(of: Task, directory: Path, content: bytes) -> RawFile:
     path = directory / f"{next(NUMBERS):06d}.ndjson"
     path.write_bytes(content)
-    return RawFile(of, path, content.count(b"\n"), len(content), 1, FIRST_DAY + timedelta(days=2), 0.5, "direct")
+    return RawFile(
+        of,
+        path,
+        content.count(b"\n"),
+        len(content),
+        1,
+        FIRST_DAY + timedelta(days=2),
+        0.5,
+        "direct",
+        path.stat().st_mtime_ns,
+    )
 
 
 def lines(rows: Iterable[Row]) -> bytes:

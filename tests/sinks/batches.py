@@ -98,7 +98,7 @@ def written(task: Task, directory: Path, rows: Iterable[Row]) -> RawFile:
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     path = directory / f"{next(NUMBERS):06d}.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines))
-    return RawFile(task, path, len(lines), path.stat().st_size, 3, READ_AT, 1.5, "direct")
+    return RawFile(task, path, len(lines), path.stat().st_size, 3, READ_AT, 1.5, "direct", path.stat().st_mtime_ns)
 
 
 def batch(sink: Sink, task: Task, rows: Iterable[Row]) -> Batch:

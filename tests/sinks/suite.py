@@ -520,7 +520,8 @@ class SinkSuite:
             made = batch(sink, task, [row])
             wanted = [fact(made, READ_AT + timedelta(microseconds=number)) for number in (1, 3, 2)]
             for one in wanted:
-                sink.load(replace(made, task=replace(task, write=again("10:00", "11:00").write)), one)
+                merged = replace(made.raw, task=replace(task, write=again("10:00", "11:00").write))
+                sink.load(replace(made, raw=merged), one)
         assert sorted(wanted, key=lambda one: one.read_at) == place.facts(task.table.name)
 
     def test_runs(self, place: Destination) -> None:

@@ -74,11 +74,13 @@ def fetch(
             rows = metadata.fetch(task, read, caller, target, pool=pool)
         case _:
             assert_never(task.table.read)
+    written = target.stat()
     return RawFile(
         task=task,
         path=target,
         rows=rows,
-        size_bytes=target.stat().st_size,
+        size_bytes=written.st_size,
+        modified_ns=written.st_mtime_ns,
         requests=caller.requests,
         read_at=read_at,
         seconds=time.monotonic() - began,

@@ -80,7 +80,7 @@ class Parser:
         except duckdb.Error as error:
             raise MalformedRow(table=table.name, reason=str(error).splitlines()[0][:300]) from error
         return Batch(
-            task=raw.task,
+            raw=raw,
             columns=tuple(one.column for one in settled),
             key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),

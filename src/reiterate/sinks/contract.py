@@ -70,6 +70,7 @@ class Sink(Protocol):
         Write the rows of *batch* as its task says, and *fact* with them.
 
         :raises LoadError: when the destination refuses; nothing of the batch is kept then
+        :raises SpoolError: when the raw file changed under the load; the same
         """
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:

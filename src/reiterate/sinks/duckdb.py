@@ -239,6 +239,7 @@ class DuckDBSink:
         with self._transaction(table=table.name, part=batch.task.scope):
             new = self._fit(batch, fact.read_at)
             added, changed, removed = self._write(batch)
+            batch.raw.check_unchanged()
             self._note(fact, added, changed, removed)
         return Outcome(added, changed, removed, new)
 

@@ -1,0 +1,135 @@
+"""What happens to one project and its syncs, drawn from a seed: pure, and the same for the same seed."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from reiterate.simulator import Fault, ServerOptions, WorldOptions
+from tests.conftest import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+UNLIMITED = 1_000_000.0
+LONGEST_RUN_S = 2.5
+"""About what a sync of such a project takes: what happens to it, happens within."""
+
+ANY, EXPORTS, START, FILES, STORAGE = (
+    *("/api/*", "/api/export/data.json", "/api/export/start", "/api/export/*/files", "/storage/*"),
+)
+
+FAULTS: dict[str, Callable[[Random], Fault]] = {
+    "429": lambda _: Fault(ANY, "status", status=429, body='{"msg":"Exceeded rate limit of 4.0 per minute "}'),
+    "429 Retry-After": lambda _: Fault(ANY, "status", status=429, headers={"Retry-After": "0"}),
+    "500": lambda _: Fault(ANY, "status", status=500),
+    "502 HTML": lambda _: Fault(ANY, "status", status=502, body=HTML),
+    "503": lambda _: Fault(ANY, "status", status=503, body=""),
+    "504 HTML": lambda _: Fault(ANY, "status", status=504, body=HTML),
+    "reset": lambda _: Fault(ANY, "reset"),
+    "stall": lambda random: Fault(EXPORTS, "stall", seconds=random.uniform(0.05, 0.5)),
+    "cut": lambda _: Fault(EXPORTS, "cut"),
+    "cut in a row": lambda _: Fault(EXPORTS, "cut_row"),
+    "cut anywhere": lambda _: Fault(ANY, "cut_row"),
+    "gzip": lambda _: Fault(ANY, "bad_gzip"),
+    "drip": lambda random: Fault(ANY, "drip", seconds=random.uniform(0.05, 0.5)),
+    "slow": lambda random: Fault(ANY, "slow", seconds=random.uniform(0.05, 0.3)),
+    "total": lambda _: Fault("/api/*", "short_total"),
+    "lists never answer": lambda random: Fault(
+        "/api/lists/getUsers", "status", where={"listId": f"331020{random.randint(1, 7)}"}
+    ),
+    "job fails": lambda _: Fault(START, "job_fails"),
+    "job restarts": lambda _: Fault(START, "job_restarts"),
+    "job truncated": lambda _: Fault(START, "job_truncated"),
+    "job hangs": lambda random: Fault(START, "job_hangs", seconds=random.uniform(0.1, 1.0)),
+    "jobs refused": lambda _: Fault(
+        START, "status", status=401, body='{"msg":"Disabled API key or insufficient privileges"}'
+    ),
+    "job states": lambda _: Fault(FILES, "status", status=503, body=HTML),
+    "link expired": lambda _: Fault(STORAGE, "link_expired"),
+    "file cut": lambda _: Fault(STORAGE, "cut_row"),
+    "file refused": lambda _: Fault(STORAGE, "status", status=503, body="<Error/>"),
+}
+
+DISTURBANCES = (
+    *("SIGKILL", "SIGKILL", "SIGTERM", "SIGINT"),
+    *("full disk", "network away", "spool damaged", "spool locked", "database locked", "none"),
+)
+SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What happens to one sync, *at_s* seconds after it began; *amount* (0 to 1) says how much of it."""
+
+    kind: str
+    at_s: float
+    amount: float
+    mutate: bool
+    """whether the project changes afterwards"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A project, its server, what is wrong with it, and what happens to the syncs one after the other."""
+
+    seed: int
+    world: WorldOptions
+    server: ServerOptions
+    fault_names: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    flags: tuple[str, ...]
+    disturbances: tuple[Disturbance, ...]
+
+    def __str__(self) -> str:
+        syncs = ", ".join(each.kind for each in self.disturbances)
+        limits = " limits," if self.server.limits else ""
+        return f"seed {self.seed}:{limits} faults: {', '.join(self.fault_names)}; syncs: {syncs}"
+
+
+def scenario(seed: int) -> Scenario:
+    """Return the scenario of *seed*."""
+    random = Random(seed)
+    factor = float(random.choice([100, 200])) if random.random() < 0.25 else UNLIMITED
+    names = tuple(random.sample(sorted(FAULTS), random.randint(2, 6)))
+    window_in_days = random.choice(["0.3", "1", "30"])
+    return Scenario(
+        seed=seed,
+        world=WorldOptions(
+            days=random.randint(1, 3),
+            events_per_day=random.randint(60, 250),
+            seed=seed,
+            project_type=random.choice(["email", "hybrid", "userid"]),
+            visibility_delay=False,
+        ),
+        server=ServerOptions(
+            api_key=KEY,
+            limits=factor != UNLIMITED,
+            rate_limit_factor=factor,
+            seed=seed,
+            job_seconds=random.uniform(0.02, 0.4),
+            job_file_bytes=random.choice([2_000, 20_000, 10_000_000]),
+            job_page=random.randint(1, 10),
+            clock_skew_s=random.uniform(-60, 60),
+        ),
+        fault_names=names,
+        faults=tuple(_sometimes(FAULTS[name](random), random) for name in names),
+        flags=("--window-in-days", window_in_days, "--rate-limit-factor", str(factor)),
+        disturbances=tuple(_disturbance(random) for _ in range(random.randint(2, 4))),
+    )
+
+
+def _sometimes(fault: Fault, random: Random) -> Fault:
+    return Fault(**{**vars(fault), "probability": random.choice([0.03, 0.1, 0.3]), "times": random.choice([1, 5, 40])})
+
+
+def _disturbance(random: Random) -> Disturbance:
+    return Disturbance(
+        kind=random.choice(DISTURBANCES),
+        at_s=random.uniform(0.3, LONGEST_RUN_S),
+        amount=random.random(),
+        mutate=random.random() < 0.5,
+    )
