@@ -8,6 +8,7 @@ Replicates everything an Iterable project holds into a database: nothing lost, n
 
 from __future__ import annotations
 
+from reiterate.audit import Verified
 from reiterate.errors import ReiterateError
 from reiterate.library import (
     Calls,
@@ -22,6 +23,7 @@ from reiterate.library import (
     status,
     sync,
     tables,
+    verify,
 )
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Plan",
     "ReiterateError",
     "TableStatus",
+    "Verified",
     "check",
     "plan",
     "resync",
@@ -38,4 +41,5 @@ __all__ = [
     "status",
     "sync",
     "tables",
+    "verify",
 ]

@@ -12,19 +12,21 @@ import os
 import uuid
 from collections import Counter
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-from reiterate import extract, planner, run
+from reiterate import audit, extract, planner, run
 from reiterate.api import Client, Limit, Pacer, least_s, limit_of
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export, Listing
 from reiterate.errors import SettingsError, SourceError
 from reiterate.flow import Status
 from reiterate.ledger import Ledger
+from reiterate.parse import Parser
 from reiterate.settings import API_ADDRESSES, day, load
 from reiterate.sinks import DuckDBSink, Run
 from reiterate.windows import span
@@ -32,6 +34,7 @@ from reiterate.windows import span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from reiterate.audit import Verified
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
     from reiterate.flow import Event, Task
@@ -292,6 +295,47 @@ def status(
             for table in _tables(chosen)
         )
         return ConnectionStatus(chosen, found, tuple(sink.runs(10)) if sink else ())
+
+
+def verify(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    source: bool = False,
+    sample: int = 3,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Verified]:
+    """
+    Compare each table with the destination's own ledger, and yield how it stands; changes nothing.
+
+    With *source*, *sample* windows of each export table are read from Iterable again and compared, too.
+
+    :raises SettingsError: when a setting is wrong, or there is nothing to compare
+    :raises DestinationBusy: while a sync has the destination open
+    """
+    chosen = _connection(connection, config, values)
+    with _look(chosen) as sink, closing(_client(chosen, Flag())) as client, TemporaryDirectory() as directory:
+        if sink is None:
+            raise SettingsError("Nothing was synced yet.", destination=chosen.destination.path)
+        ledger = sink.ledger()
+        if source:
+            _remember(client.pacer, sink, ledger, _now())
+        with closing(Parser(Path(directory))) as parser:
+            for table in _tables(chosen):
+                found = audit.with_ledger(table, sink)
+                if source:
+                    windows = audit.samples(table, chosen.settings_of(table.name), ledger, number=sample, now=_now())
+                    again = audit.with_source(
+                        table, windows, sink, client, parser, directory=Path(directory), clock=_now
+                    )
+                    found = replace(
+                        found,
+                        problems=found.problems + again.problems,
+                        notes=found.notes + again.notes,
+                        sampled=again.sampled,
+                        error=again.error,
+                    )
+                yield found
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = [
-    *("demo", "sync", "resync", "tables", "plan", "status", "simulate"),
+    *("demo", "sync", "resync", "verify", "tables", "plan", "status", "simulate"),
     *(f"connection {name}" for name in ("create", "list", "show", "test", "metadata", "delete")),
 ]
 FILE = Path("iterable.duckdb")

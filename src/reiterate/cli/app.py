@@ -102,6 +102,7 @@ app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start
 app.command("resync", epilog="Example: reiterate resync email_open --from 09/01/2026 --to 09/08/2026")(resync)
 app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
 app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
+app.command("verify", epilog="Example: reiterate verify --source --tables email_open")(show.verify)
 app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
 app.add_typer(connection.app, name="connection")
 app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)

@@ -11,6 +11,7 @@ import typer
 from reiterate import library
 from reiterate.catalog import TABLES
 from reiterate.cli import words
+from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
 from reiterate.parse import first_columns
@@ -19,6 +20,7 @@ from reiterate.windows import Window
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reiterate.audit import Verified
     from reiterate.catalog.model import Table
     from reiterate.flow import Task
 
@@ -173,6 +175,53 @@ def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
             console.print(last.message, markup=False)
     if not found.runs:
         console.print("No sync yet.")
+
+
+@with_settings
+def verify(
+    *,
+    settings: dict[str, Any],
+    source: Annotated[bool, typer.Option("--source", help="Read sampled windows from Iterable again, too.")] = False,
+    sample: Annotated[int, typer.Option("--sample", help="How many windows a table.", min=1)] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Compare the destination with its ledger, and with Iterable; changes nothing.
+
+    Ends with status 0 when all agrees, 3 when some table differs, 1 when nothing could be compared.
+    """
+    found = list(library.verify(source=source, sample=sample, **settings))
+    if as_json:
+        words.out().print_json(json.dumps([_verified(one) for one in found]))
+    else:
+        _tell(found)
+    if any(one.problems for one in found):
+        raise typer.Exit(SOME_FAILED)
+    if all(one.error for one in found):
+        raise typer.Exit(NOTHING_DONE)
+
+
+def _tell(found: Sequence[Verified]) -> None:
+    console = words.out()
+    rows = words.grid("table", "rows", "windows read again", "", right=("rows", "windows read again"))
+    for one in found:
+        state = "[red]differs[/]" if one.problems else "not compared" if one.error else "[green]ok[/]"
+        rows.add_row(one.table.name, words.number(one.rows), words.number(one.sampled), state)
+    console.print(rows)
+    for one in found:
+        for said in (*one.problems, *one.notes, *([str(one.error)] if one.error else [])):
+            console.print(f"{one.table.name}: {said}", markup=False)
+
+
+def _verified(one: Verified) -> dict[str, Any]:
+    return {
+        "table": one.table.name,
+        "rows": one.rows,
+        "problems": one.problems,
+        "notes": one.notes,
+        "sampled": one.sampled,
+        "error": one.error and str(one.error),
+    }
 
 
 def _left(due: Sequence[Task]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reiterate.sinks.contract import Outcome, Run, Sink, TableState
+from reiterate.sinks.contract import Change, Outcome, Run, Sink, TableState
 from reiterate.sinks.duckdb import DuckDBSink
 
-__all__ = ["DuckDBSink", "Outcome", "Run", "Sink", "TableState"]
+__all__ = ["Change", "DuckDBSink", "Outcome", "Run", "Sink", "TableState"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column, Job, Part, Status
     from reiterate.ledger import Fact, Ledger, Refusal
+    from reiterate.windows import Window
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Run:
     status: Status | None = None
     rows: int = 0
     message: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How many rows one read added to its window or part of a table, less those that it removed."""
+
+    window: Window | None
+    part: Part | None
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,18 @@ class Sink(Protocol):
 
     def state(self, table: Table) -> TableState | None:
         """Return what stands in *table*, or nothing if there is no such table."""
+
+    def changes(self, table: Table) -> Sequence[Change]:
+        """Return what each read that is in the ledger did to *table*."""
+
+    def count(self, table: Table, scope: Window | Part) -> int:
+        """Return how many rows of *table* lie in *scope*."""
+
+    def doubles(self, table: Table) -> int:
+        """Return how many rows of *table* repeat the identity of another, or have none."""
+
+    def compare(self, batch: Batch) -> tuple[int, int]:
+        """Return how many rows of *batch* the destination lacks, and how many it has in the batch's window besides."""
 
     def close(self) -> None:
         """Let go of the destination."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from reiterate import sql
-from reiterate.catalog.model import Type
+from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, Type
 from reiterate.errors import ConnectionMismatch, DestinationBusy, LoadError, SettingsError
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import Fact, Ledger, Refusal
-from reiterate.sinks.contract import Outcome, Run, TableState
+from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -368,7 +368,12 @@ class DuckDBSink:
             f"{sql.name(columns[field])} NOT IN ({sql.listed(sql.literal(part.value) for part in parts)})"
             for field in fields
         )
+        names = sql.listed(sql.literal(str(part.value)) for part in parts) or "''"
         with self._transaction(table=table.name):
+            # the facts of rows go with the rows
+            self._database.execute(
+                f"DELETE FROM {self._name(READS)} WHERE table_name = ? AND part NOT IN ({names})", [table.name]
+            )
             return self._count(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
 
     def state(self, table: Table) -> TableState | None:
@@ -378,6 +383,55 @@ class DuckDBSink:
         newest = _us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
         ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
         return TableState(rows, None if newest_us is None else _moment(newest_us))
+
+    # ── looking back ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(self, table: Table) -> Sequence[Change]:
+        found = self._rows(
+            f"""SELECT {_us("window_start")}, {_us("window_end")}, part, added - removed FROM {self._name(READS)}
+                WHERE table_name = ?""",
+            table.name,
+        )
+        field = _part_field(table)
+        return [
+            Change(_window(start, end), None if part is None or field is None else Part(field, part), rows)
+            for start, end, part, rows in found
+        ]
+
+    def count(self, table: Table, scope: Window | Part) -> int:
+        columns = {column.field: sql.name(column.name) for column in self.columns(table) if not column.variant}
+        match scope:
+            case Window(start, end):
+                cursor = columns[table.cursor]
+                where = f"{cursor} >= {_instant(start)} AND {cursor} < {_instant(end)}"
+            case Part(field, value):
+                where = f"{columns[field]}::VARCHAR = {sql.literal(str(value))}"
+        return self._count(f"SELECT count(*) FROM {self._name(table.name)} WHERE {where}")
+
+    def doubles(self, table: Table) -> int:
+        names = {column.field: column.name for column in self.columns(table) if not column.variant}
+        key = [sql.name(names[field]) for field in table.identity.fields]
+        if isinstance(table.identity, ByEvent):
+            key = [sql.name("_event_id")]
+        elif isinstance(table.identity, ByFirst):
+            key = [f"coalesce({sql.listed(key)})"]
+        distinct = f"(SELECT DISTINCT {sql.listed(key)} FROM {self._name(table.name)})"
+        return self._size(self._name(table.name)) - self._size(distinct)
+
+    def compare(self, batch: Batch) -> tuple[int, int]:
+        table, read = self._name(batch.task.table.name), f"({batch.query})"
+        missing = self._count(
+            f"SELECT count(*) FROM {read} AS s WHERE NOT EXISTS (FROM {table} AS t WHERE {_same(batch)})"
+        )
+        if not isinstance(batch.task.scope, Window):
+            return missing, 0
+        cursor, scope = _cursor(batch), batch.task.scope
+        only_here = self._count(
+            f"""SELECT count(*) FROM {table} AS t
+                WHERE t.{cursor} >= {_instant(scope.start)} AND t.{cursor} < {_instant(scope.end)}
+                AND NOT EXISTS (FROM {read} AS s WHERE {_same(batch)})"""
+        )
+        return missing, only_here
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -457,6 +511,21 @@ def _cursor(batch: Batch) -> str:
         for column in batch.columns
         if column.field == batch.task.table.cursor and not column.variant
     )
+
+
+def _part_field(table: Table) -> str | None:
+    """Return the field that says which part of its table a row belongs to."""
+    match table.read:
+        case ListMembers(_, parameter):
+            return parameter
+        case KeyedValues():
+            return "table"
+        case _:
+            return None
+
+
+def _instant(moment: datetime) -> str:
+    return f"{sql.literal(moment.isoformat())}::TIMESTAMPTZ"
 
 
 def _us(expression: str) -> str:
