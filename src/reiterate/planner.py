@@ -87,8 +87,9 @@ def _windows(
     read = [fact.window for fact in facts if fact.window is not None]
     settled = [window for fact in facts if (window := _settled(fact, reading.lookback)) is not None]
     rate = _bytes_per_s(facts)
+    usable = [job for job in jobs if _usable(job, reading.lookback, now)]
     for gap in gaps(whole, settled):
-        for window, job in _pieces(gap, _length(reading.window, rate), [job for job in jobs if _alive(job, now)]):
+        for window, job in _pieces(gap, _length(reading.window, rate), usable):
             first_read = isinstance(table.identity, ByEvent) and not any(window.overlaps(other) for other in read)
             yield Task(
                 table,
@@ -108,8 +109,9 @@ def resync(table: Table, reading: Reading, ledger: Ledger, *, of: Window) -> lis
     ]
 
 
-def _alive(job: Job, now: datetime) -> bool:
-    return now - job.started_at < JOBS_LAST
+def _usable(job: Job, lookback: timedelta, now: datetime) -> bool:
+    """Return whether a job of an earlier run may be gone on with: its window was settled when it was started."""
+    return now - job.started_at < JOBS_LAST and job.window.end <= job.started_at - lookback
 
 
 def _pieces(gap: Window, length: timedelta, jobs: Iterable[Job]) -> Iterator[tuple[Window, Job | None]]:

@@ -13,9 +13,19 @@ from hypothesis import strategies as st
 
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export
-from reiterate.flow import Task, Whole, Write
-from reiterate.ledger import Fact, Ledger
-from reiterate.planner import RATE_FACTS, SHORTEST_WINDOW, TARGET_WINDOW_BYTES, plan
+from reiterate.flow import Job, Part, Task, Whole, Write
+from reiterate.ledger import Fact, Ledger, Refusal
+from reiterate.planner import (
+    JOBS_LAST,
+    LARGE_BYTES,
+    RATE_FACTS,
+    SHORTEST_WINDOW,
+    TARGET_WINDOW_BYTES,
+    in_turn,
+    pieces,
+    plan,
+    suits_jobs,
+)
 from reiterate.settings import Reading
 from reiterate.windows import Window
 
@@ -382,3 +392,95 @@ def test_ledger_gives_facts_by_table_oldest_read_first() -> None:
 def test_facts_without_a_window_settle_no_window() -> None:
     """A fact about a whole table or a part of it says nothing about any time."""
     assert [(0, 50, APPEND)] == planned(reading(), [fact(None)], 50)
+
+
+# ── export jobs, sizes, parts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def job(first: float, last: float, started: float) -> Job:
+    return Job(7, "email_open", window(first, last), at(started))
+
+
+def adopted(wanted: Reading, jobs: list[Job], now: float) -> list[tuple[int, int, bool]]:
+    tasks = plan([OPENS], lambda _: wanted, Ledger([], jobs), now=at(now))
+    return [(seconds(w).start, seconds(w).stop, t.job is not None) for t in tasks if isinstance(w := t.scope, Window)]
+
+
+def test_jobs_of_earlier_runs_are_gone_on_with() -> None:
+    """The window of a job stays as it is, and the rest of the time is cut around it."""
+    assert [(0, 40, False), (40, 130, True), (130, 200, False)] == adopted(reading(), [job(40, 130, 150)], 200)
+    assert [(0, 90, True), (90, 190, False), (190, 200, False)] == adopted(reading(), [job(0, 90, 100)], 200)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        job(40, 130, 130 + 59),  # not settled when it was started
+        job(-10, 90, 250),  # reaches before the start date
+        job(90, 310, 450),  # reaches beyond now
+    ],
+)
+def test_jobs_that_are_of_no_use(useless: Job) -> None:
+    """A job whose rows would be incomplete, or nobody wants, is not gone on with."""
+    found = adopted(reading(lookback=60), [useless], 300)
+    assert not any(with_job for _, _, with_job in found)
+    assert [(0, 100), (100, 200), (200, 300)] == [(first, last) for first, last, _ in found]
+
+
+def test_old_jobs_are_not_gone_on_with() -> None:
+    """The files of a job do not last."""
+    later = JOBS_LAST.total_seconds() + 150
+    assert not any(with_job for _, _, with_job in adopted(reading(window=1e6), [job(40, 130, 150)], later))
+
+
+def test_overlapping_jobs_are_used_once() -> None:
+    """Of jobs that overlap, one is gone on with."""
+    found = adopted(reading(), [job(0, 90, 100), job(50, 95, 100)], 100)
+    assert [(0, 90, True), (90, 100, False)] == found
+
+
+@pytest.mark.parametrize(
+    ("length_s", "size_bytes", "by_job"),
+    [
+        (3600, None, False),
+        (86_400, None, True),
+        (3600, LARGE_BYTES, True),
+        (10 * 86_400, LARGE_BYTES - 1, False),
+    ],
+)
+def test_what_goes_by_jobs(length_s: float, size_bytes: float | None, *, by_job: bool) -> None:
+    """Much goes by jobs, and what nobody knows the size of, if it is long."""
+    assert by_job == suits_jobs(Task(OPENS, window(0, length_s), APPEND), size_bytes)
+
+
+def test_a_job_goes_on_as_a_job() -> None:
+    """However small a window is that a job works on, it stays the job's; a listing never goes by one."""
+    assert suits_jobs(Task(OPENS, window(0, 1), APPEND, job=job(0, 1, 2)), 1.0)
+    assert not suits_jobs(Task(TABLES["campaigns"], Whole(), MERGE), None)
+
+
+@PROPERTY
+@given(st.integers(1, 10**6), st.floats(0, 1e13))
+def test_pieces_are_the_whole(length_s: int, size_bytes: float) -> None:
+    """What turns out too large is cut into windows that together are the whole, none much too large."""
+    whole = Task(OPENS, window(0, length_s), APPEND)
+    found = pieces(whole, size_bytes)
+    assert length_s == sum(task.scope.length.total_seconds() for task in found if isinstance(task.scope, Window))
+    if len(found) > 1:
+        shortest = SHORTEST_WINDOW.total_seconds() / length_s * size_bytes
+        assert all((task.size_bytes or 0) <= max(2 * TARGET_WINDOW_BYTES, 2 * shortest) for task in found)
+    else:
+        assert size_bytes < 2 * TARGET_WINDOW_BYTES or length_s <= SHORTEST_WINDOW.total_seconds()
+
+
+def test_parts_in_turn() -> None:
+    """Parts that were never read come first, then those not read for longest, then those that were refused."""
+    table = TABLES["list_users"]
+    parts = [Task(table, Part("listId", number), REPLACE) for number in range(1, 6)]
+    facts = [
+        Fact("r", "list_users", None, str(number), at(read), 1, 1, 1, 1.0, "direct")
+        for number, read in ((1, 50), (2, 10), (1, 5), (5, 1))
+    ]
+    refusals = [Refusal("r", "list_users", "5", at(60), "no")]
+    order = [task.scope.value for task in in_turn(parts, Ledger(facts, (), refusals)) if isinstance(task.scope, Part)]
+    assert [3, 4, 2, 1, 5] == order

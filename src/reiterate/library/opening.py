@@ -1,0 +1,97 @@
+"""From settings to what is open: the connection, its client, its destination."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reiterate.api import Client, Pacer, limit_of
+from reiterate.catalog import TABLES
+from reiterate.flow import Status
+from reiterate.settings import API_ADDRESSES, load
+from reiterate.sinks import DuckDBSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from threading import Event as Flag
+
+    from reiterate.catalog.model import Table
+    from reiterate.ledger import Ledger
+    from reiterate.settings import Connection, Loaded
+
+
+def tables() -> tuple[Table, ...]:
+    """Return every table that can be replicated, in alphabetical order."""
+    return tuple(TABLES.values())
+
+
+def settings(connection: str | None = None, *, config: Path | str | None = None, **values: Any) -> Loaded:  # noqa: ANN401
+    """
+    Return a connection with all its settings, and notices about them for a person.
+
+    :raises SettingsError: when a setting is missing or wrong; nothing was requested then
+    """
+    return load(
+        connection=connection,
+        file=None if config is None else Path(config),
+        overrides=values,
+        environ=os.environ,
+        known_tables=TABLES.keys(),
+        now=now_utc(),
+    )
+
+
+def connection_of(
+    connection: str | Connection | None, config: Path | str | None, values: Mapping[str, Any]
+) -> Connection:
+    if connection is None or isinstance(connection, str):
+        return settings(connection, config=config, **values).connection
+    return connection
+
+
+def tables_of(connection: Connection) -> list[Table]:
+    return [table for name, table in TABLES.items() if connection.tables is None or name in connection.tables]
+
+
+def client_of(connection: Connection, stop: Flag) -> Client:
+    other = [address for address in API_ADDRESSES.values() if address != connection.api_address]
+    return Client(
+        connection.api_address,
+        connection.api_key,
+        pacer=Pacer(factor=connection.rate_limit_factor, stop=stop),
+        gateway=connection.gateway,
+        ca_bundle=connection.ca_bundle,
+        # a simulator or proxy has no other region
+        other_address=other[0] if len(other) < len(API_ADDRESSES) else None,
+    )
+
+
+def sink_of(connection: Connection) -> DuckDBSink:
+    return DuckDBSink(connection.destination.path, connection.destination.dataset)
+
+
+@contextmanager
+def look(connection: Connection) -> Iterator[DuckDBSink | None]:
+    """Open the destination to see what is there; nothing if nothing is."""
+    if not connection.destination.path.exists():
+        yield None
+        return
+    with closing(DuckDBSink(connection.destination.path, connection.destination.dataset, read_only=True)) as sink:
+        yield None if sink.empty else sink
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def remember(pacer: Pacer, sink: DuckDBSink, ledger: Ledger, now: datetime) -> None:
+    """Let *pacer* know of the requests of the last minute, for Iterable counts them whoever made them."""
+    if any(last.status is Status.RUNNING for last in sink.runs(1)):
+        pacer.rest()  # it died, and nobody knows when
+    for table in TABLES.values():
+        limit = limit_of(table.read.path)
+        ages_s = [(now - fact.read_at).total_seconds() for fact in ledger.of(table.name) if fact.lane == "direct"]
+        pacer.remember(limit, (age_s for age_s in ages_s if age_s < limit.period_s))

@@ -1,0 +1,133 @@
+"""What changes a destination: sync, and resync."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import closing
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from reiterate import planner, run
+from reiterate.catalog import TABLES
+from reiterate.catalog.model import Export
+from reiterate.errors import SettingsError
+from reiterate.library.opening import client_of, connection_of, now_utc, remember, sink_of, tables_of
+from reiterate.settings import day
+from reiterate.sinks import Run
+from reiterate.windows import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from reiterate.flow import Event, Task
+    from reiterate.ledger import Ledger
+    from reiterate.settings import Connection
+    from reiterate.windows import Window
+
+
+def sync(
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    stop: Flag | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Event]:
+    """
+    Replicate what is due, and yield what happens; the last event is RunFinished.
+
+    Nothing happens until the iterator is asked. Setting *stop*, closing the iterator or an interrupt ends the run;
+    what is committed stays, and the next run goes on from there.
+
+    :raises SettingsError: when a setting is wrong; nothing was requested then
+    :raises LoadError: when the destination cannot be opened
+    """
+    chosen = connection_of(connection, config, values)
+    now = now_utc()
+    yield from _walk(
+        chosen,
+        stop or Flag(),
+        lambda ledger: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now),
+        asked=_asked(chosen),
+        now=now,
+    )
+
+
+def resync(
+    table: str,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    connection: str | Connection | None = None,
+    *,
+    config: Path | str | None = None,
+    stop: Flag | None = None,
+    **values: Any,  # noqa: ANN401 (whatever the settings take)
+) -> Iterator[Event]:
+    """
+    Read the days from *start* (the start date) up to *end* (exclusive; now) of an export table again.
+
+    Rows are added and updated, none is removed: what the source has purged stays. Otherwise like :func:`sync`.
+
+    :raises SettingsError: when the table is read whole each time anyway, or the days are wrong
+    """
+    chosen = connection_of(connection, config, values)
+    now = now_utc()
+    of = _days_of(chosen, table, start, end, now=now)
+    yield from _walk(
+        chosen,
+        stop or Flag(),
+        lambda ledger: planner.resync(TABLES[table], chosen.settings_of(table), ledger, of=of),
+        asked=_asked(chosen, resync=str(of), tables=[table]),
+        now=now,
+    )
+
+
+def _days_of(
+    chosen: Connection, table: str, start: str | date | None, end: str | date | None, *, now: datetime
+) -> Window:
+    if table not in TABLES:
+        raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
+    if not isinstance(TABLES[table].read, Export):
+        raise SettingsError(f"Every sync reads {table} whole: there is nothing to read again.")
+    earliest = chosen.settings_of(table).start
+    first = earliest if start is None else day("from", start, now=now)
+    last = now if end is None else day("to", end, now=now)
+    if first < earliest:
+        raise SettingsError(
+            f"Only data from the start date on is replicated, {earliest:%m/%d/%Y} for {table}.",
+            hint="Give a later day, or set an earlier start_date and sync.",
+            **{"from": f"{first:%m/%d/%Y}"},
+        )
+    if (of := span(first, last)) is None:
+        raise SettingsError(
+            "There is no time between these days.",
+            hint="`to` is not included, and must come after `from`.",
+            **{"from": f"{first:%m/%d/%Y}", "to": f"{last:%m/%d/%Y}"},
+        )
+    return of
+
+
+def _walk(
+    chosen: Connection, stop: Flag, tasks_for: Callable[[Ledger], Sequence[Task]], *, asked: str, now: datetime
+) -> Iterator[Event]:
+    with closing(sink_of(chosen)) as sink, closing(client_of(chosen, stop)) as client:
+        ledger = sink.ledger()
+        remember(client.pacer, sink, ledger, now)
+        record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
+        walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
+        yield from run.run(walk, tasks_for(ledger), record)
+
+
+def _asked(connection: Connection, **others: object) -> str:
+    return json.dumps(
+        {
+            "tables": [table.name for table in tables_of(connection)],
+            "start": connection.start.isoformat(),
+            "window_s": connection.window.total_seconds(),
+            "lookback_s": connection.lookback.total_seconds(),
+            "api_address": connection.api_address,
+            **others,
+        }
+    )
