@@ -157,10 +157,14 @@ def pieces(task: Task, size_bytes: float | None) -> tuple[Task, ...]:
 
 
 def suits_jobs(task: Task, size_bytes: float | None) -> bool:
-    """Return whether a job is worth its start and its looks: for much, or for a long time of which nothing is known."""
+    """
+    Return whether a job is worth its start and its looks: for much, or for a long time.
+
+    Backfills go by both lanes, so that neither waits for the other; the increment of every hour goes directly.
+    """
     if task.job is not None or not isinstance(task.scope, Window):
         return task.job is not None
-    return task.scope.length >= LONG if size_bytes is None else size_bytes >= LARGE_BYTES
+    return task.scope.length >= LONG or (size_bytes or 0) >= LARGE_BYTES
 
 
 def in_turn(parts: Sequence[Task], ledger: Ledger) -> list[Task]:

@@ -324,6 +324,16 @@ def test_connection_test_tells_missing_rights_apart() -> None:
         assert len(simulator.requests) <= 10
 
 
+def test_connection_test_tells_that_jobs_are_refused() -> None:
+    """A key that may read everything, but start no export jobs, is told so; it costs time alone."""
+    options = ServerOptions(api_key=KEY, denied=("/api/export/start",))
+    with Simulator(WorldOptions(days=1, events_per_day=50), options) as simulator:
+        ended = reiterate("connection", "test", "--start-date", "11/01/2026", simulator=simulator)
+        assert 0 == ended.status
+        assert "Export jobs cannot be used with this API key" in ended.err
+        assert [] == simulator.jobs
+
+
 def test_demo() -> None:
     """The demonstration shows the brand's data, two queries with answers, and where the file is; twice the same."""
     flags = ("--days", "3", "--events-per-day", "200")

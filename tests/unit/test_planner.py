@@ -445,11 +445,12 @@ def test_overlapping_jobs_are_used_once() -> None:
         (3600, None, False),
         (86_400, None, True),
         (3600, LARGE_BYTES, True),
-        (10 * 86_400, LARGE_BYTES - 1, False),
+        (86_399, LARGE_BYTES - 1, False),
+        (10 * 86_400, 1, True),
     ],
 )
 def test_what_goes_by_jobs(length_s: float, size_bytes: float | None, *, by_job: bool) -> None:
-    """Much goes by jobs, and what nobody knows the size of, if it is long."""
+    """Much goes by jobs, and what is long."""
     assert by_job == suits_jobs(Task(OPENS, window(0, length_s), APPEND), size_bytes)
 
 

@@ -177,6 +177,8 @@ def _checks(connection: Connection) -> list[library.Check]:
         found.append(check)
         for table in check.tables:
             console.print(f"{table.name}: {check.error or 'ok'}", markup=False)
+        if check.notice:
+            words.err().print(f"Note: {check.notice}", markup=False)
     return found
 
 

@@ -7,8 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
-from reiterate.errors import SourceError
+from reiterate.errors import Forbidden, JobsRefused, SourceError, Unauthorized
 from reiterate.extract.exports import window_params
+from reiterate.extract.jobs import START
 from reiterate.windows import Window, whole_seconds
 
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 
 NO_LIST = "0"
 """An id that no list has: a key with the right gets a 400 for it, one without a 401 (FACTS.md 2.3, 4.1)."""
+
+
+def probe_jobs(caller: Caller) -> None:
+    """
+    Ask for a job of nothing: who may start jobs gets a 400 for it.
+
+    :raises JobsRefused: when the key may not start export jobs
+    """
+    try:
+        caller.json(START, method="POST", document={})
+    except SourceError as error:
+        if isinstance(error, Unauthorized | Forbidden):
+            raise JobsRefused(**error.facts) from error
 
 
 def probe(read: Read, caller: Caller, *, at: datetime) -> None:

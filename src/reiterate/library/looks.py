@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate import audit, extract, planner, run
 from reiterate.api import Limit, least_s, limit_of
-from reiterate.catalog.model import Listing
-from reiterate.errors import SettingsError, SourceError
+from reiterate.catalog.model import Export, Listing
+from reiterate.errors import JobsRefused, SettingsError, SourceError
 from reiterate.ledger import Ledger
 from reiterate.library.opening import client_of, connection_of, look, now_utc, remember, tables_of
 from reiterate.parse import Parser
@@ -204,10 +204,15 @@ def verify(
 
 @dataclass(frozen=True)
 class Check:
-    """Whether the key may read *tables*, all of which come from one endpoint; *error* says why not."""
+    """
+    Whether the key may read *tables*, all of which come from one endpoint; *error* says why not.
+
+    *notice* says what the key may not do that costs time alone.
+    """
 
     tables: tuple[Table, ...]
     error: ReiterateError | None
+    notice: ReiterateError | None = None
 
 
 def check(
@@ -229,11 +234,15 @@ def check(
         by_endpoint.setdefault(table.read.path, []).append(table)
     with closing(client_of(chosen, Flag())) as client:
         for together in by_endpoint.values():
-            error = None
+            error = notice = None
             try:
                 extract.probe(together[0].read, client.caller(), at=now_utc())
+                if isinstance(together[0].read, Export):
+                    extract.probe_jobs(client.caller())
+            except JobsRefused as refusal:
+                notice = refusal
             except SourceError as refusal:
                 error = refusal
-            yield Check(tuple(together), error)
+            yield Check(tuple(together), error, notice)
             if isinstance(error, run.HOPELESS):
                 return

@@ -47,6 +47,8 @@ class WorldOptions:
     users: int | None = None
     """number of users; one for twenty events if not given"""
     campaigns: int = 48
+    segments: int = 0
+    """lists besides those that every brand has, of a person each"""
     project_type: ProjectType = "email"
     visibility_delay: bool = False
 

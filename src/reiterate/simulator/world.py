@@ -136,6 +136,11 @@ class World:
             if kind == "Suppression":
                 row["isGlobalSuppressionEnabled"] = False
             found.append(row)
+        first = found[-1]["id"] + 1
+        found += [
+            {"id": first + number, "name": f"Segment {number}", "createdAt": self._ms(0), "listType": "Standard"}
+            for number in range(self.options.segments)
+        ]
         return found
 
     def _templates(self) -> list[Row]:
@@ -213,9 +218,11 @@ class World:
 
     def _members(self) -> dict[int, set[str]]:
         found: dict[int, set[str]] = {}
-        for row, (_, _, share) in zip(self.lists, brand.LISTS, strict=True):
-            names = [person.list_name for person in self.people]
+        names = [person.list_name for person in self.people]
+        for row, (_, _, share) in zip(self.lists, brand.LISTS, strict=False):
             found[row["id"]] = set(self._random.sample(names, int(len(names) * share)))
+        for number, row in enumerate(self.lists[len(brand.LISTS) :]):
+            found[row["id"]] = {names[number % len(names)]}
         return found
 
     def _shows_at(self, at: int) -> float:
