@@ -238,26 +238,29 @@ class Spool:
     """
     Bounds what lies on the spool.
 
-    Who has little waits for room, and gets it as soon as others are loaded; who has more than its share must give way.
-    So nobody waits for ever.
+    Who comes when it is full waits until others are loaded. When all who have something there wait, nobody would ever
+    be: then the largest window gives way, or, without one, whatever is largest.
     """
 
     def __init__(self, limit_bytes: int, pacer: Pacer) -> None:
         self._limit_bytes = limit_bytes
         self._pacer = pacer
         self._held: dict[Task, int] = {}
+        self._waiting: set[Task] = set()
         self._changed = Condition()
 
     def hold(self, task: Task, size_bytes: int) -> None:
         """
         Note that so much of *task* is there; return once all fits.
 
-        :raises ExportCut: when it does not, and *task* has more than its share
+        :raises ExportCut: when *task* must give way
         """
         with self._changed:
             self._held[task] = size_bytes
             while sum(self._held.values()) > self._limit_bytes:
-                if size_bytes >= self._limit_bytes / (JOBS_AT_A_TIME + READERS_PER_LIMIT):
+                self._waiting.add(task)
+                if self._gives_way() == task:
+                    self._let_go(task)
                     raise ExportCut(
                         "The raw files do not fit on the spool.",
                         hint="It is read in smaller windows if it can be; else raise `spool_in_gb`.",
@@ -266,11 +269,21 @@ class Spool:
                     )
                 self._changed.wait(STOPS_WITHIN_S)
                 self._pacer.check()
+            self._waiting.discard(task)
+
+    def _gives_way(self) -> Task | None:
+        if self._held.keys() != self._waiting:
+            return None
+        return max(self._held, key=lambda task: (isinstance(task.scope, Window), self._held[task]))
+
+    def _let_go(self, task: Task) -> None:
+        self._held.pop(task, None)
+        self._waiting.discard(task)
+        self._changed.notify_all()
 
     def release(self, task: Task) -> None:
         with self._changed:
-            self._held.pop(task, None)
-            self._changed.notify_all()
+            self._let_go(task)
 
 
 class _Listener:

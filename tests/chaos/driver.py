@@ -151,6 +151,9 @@ class Sync:
                 process.kill()
                 self.said, _ = process.communicate()
                 self._outcome.problems.append(f"a sync did not end: {self.said[-800:]}")
+        if process.returncode == -signal.SIGINT:
+            # before the program has begun, Python itself prints where it was interrupted
+            self.said = self.said.partition("Traceback")[0]
         for forbidden, what in (
             (KEY, "the API key"),
             ("Traceback", "a traceback"),

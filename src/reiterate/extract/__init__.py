@@ -62,27 +62,28 @@ def fetch(
     began = time.monotonic()
     match task.table.read:
         case Export() as read if book is not None:
-            rows, job = jobs.fetch(task, read, caller, target, book=book, clock=clock)
+            arrived, job = jobs.fetch(task, read, caller, target, book=book, clock=clock)
             read_at = job.started_at
         case Export() as read:
-            rows = exports.fetch(task, read, caller, target)
+            arrived = exports.fetch(task, read, caller, target)
         case Listing() as read:
-            rows = listings.fetch(read, caller, target)
+            arrived = listings.fetch(read, caller, target)
         case ListMembers() as read:
-            rows = members.fetch(task, read, caller, target)
+            arrived = members.fetch(task, read, caller, target)
         case KeyedValues() as read:
-            rows = metadata.fetch(task, read, caller, target, pool=pool)
+            arrived = metadata.fetch(task, read, caller, target, pool=pool)
         case _:
             assert_never(task.table.read)
-    written = target.stat()
-    return RawFile(
+    raw = RawFile(
         task=task,
         path=target,
-        rows=rows,
-        size_bytes=written.st_size,
-        modified_ns=written.st_mtime_ns,
+        rows=arrived.rows,
+        size_bytes=arrived.size_bytes,
+        modified_ns=target.stat().st_mtime_ns,
         requests=caller.requests,
         read_at=read_at,
         seconds=time.monotonic() - began,
         lane="direct" if book is None else "jobs",
     )
+    raw.check_unchanged()
+    return raw

@@ -9,7 +9,7 @@ from reiterate.windows import Window
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reiterate.api import Caller
+    from reiterate.api import Caller, Downloaded
     from reiterate.catalog.model import Export
     from reiterate.flow import Task
 
@@ -17,16 +17,16 @@ TIME_FORMAT = "%Y-%m-%d %H:%M:%S +00:00"
 """swagger: ``yyyy-MM-dd HH:mm:ss [ZZ]``"""
 
 
-def fetch(task: Task, read: Export, caller: Caller, target: Path) -> int:
+def fetch(task: Task, read: Export, caller: Caller, target: Path) -> Downloaded:
     """
-    Write the rows of the task's window to *target*; return how many.
+    Write the rows of the task's window to *target*; return how much that is.
 
     :raises ExportCut: when the stream breaks off each time; a smaller window may pass
     """
     if not isinstance(task.scope, Window):
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
-    return caller.download(read.path, window_params(read, task.scope), target, json_lines=True).rows
+    return caller.download(read.path, window_params(read, task.scope), target, json_lines=True)
 
 
 def window_params(read: Export, window: Window) -> dict[str, str]:

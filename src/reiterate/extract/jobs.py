@@ -23,6 +23,7 @@ from reiterate.errors import (
     LinkExpired,
     MalformedRow,
     SourceError,
+    SpoolError,
     Unauthorized,
     Unreachable,
 )
@@ -63,9 +64,9 @@ class JobBook(Protocol):
 
 def fetch(
     task: Task, read: Export, caller: Caller, target: Path, *, book: JobBook, clock: Callable[[], datetime]
-) -> tuple[int, Job]:
+) -> tuple[Downloaded, Job]:
     """
-    Write the rows of the task's window to *target*; return how many, and the job that they came from.
+    Write the rows of the task's window to *target*; return how much that is, and the job that it came from.
 
     Goes on with the job that *task* has, if there is one; else starts one.
 
@@ -81,7 +82,7 @@ def fetch(
             job = _start(task, read, caller, clock=clock)
             book.keep(job)
         try:
-            state, rows = _collect(job, caller, target)
+            state, arrived = _collect(job, caller, target)
         except SourceError as error:
             if isinstance(error, Unreachable | GatewayError) or _status(error) >= HTTPStatus.TOO_MANY_REQUESTS:
                 raise  # the job goes on; so may the next run
@@ -90,7 +91,7 @@ def fetch(
                 raise
             state = str(error)  # a job of an earlier run that Iterable no longer knows
         if state == COMPLETED:
-            return rows, job
+            return arrived, job
         book.forget(job)
         job = None
     raise SourceError("Export jobs of this window did not complete.", window=task.scope, state=state, tries=JOB_TRIES)
@@ -127,18 +128,18 @@ def _status(error: SourceError) -> int:
     return int(error.facts.get("status", 0))
 
 
-def _collect(job: Job, caller: Caller, target: Path) -> tuple[str, int]:
-    """Fetch the files of *job* until it is final; return its state and the rows."""
+def _collect(job: Job, caller: Caller, target: Path) -> tuple[str, Downloaded]:
+    """Fetch the files of *job* until it is final; return its state and what arrived."""
     files = _Files(job, caller, target)
     poll_s, idle_s = FIRST_POLL_S, 0.0
     while True:
         state, fresh = files.look()
         if state in GONE:
-            return state, 0
+            return state, NOTHING
         if state == COMPLETED and not fresh:
             if files.seen_before_completion:
                 files.look_again()
-            return state, files.had.rows
+            return state, files.had
         if fresh:
             poll_s, idle_s = FIRST_POLL_S, 0.0
             continue
@@ -206,12 +207,14 @@ class _Files:
             except (LinkExpired, ExportCut):
                 link = self._renewed(name)
             else:
+                if part.stat().st_size != arrived.size_bytes:
+                    raise SpoolError("A raw file was changed by somebody else.", file=part)
+                added = 0 if _ends_line(part) else 1
                 with part.open("rb") as file, self.target.open("ab") as target:
                     shutil.copyfileobj(file, target)
-                    if not _ends_line(part):
-                        target.write(b"\n")
+                    target.write(b"\n" * added)
                 part.unlink()
-                return arrived
+                return Downloaded(arrived.rows, arrived.size_bytes + added)
         raise ExportCut(
             "A file of an export job could not be fetched.", job=self.job.job_id, file=name, tries=LINK_TRIES
         )

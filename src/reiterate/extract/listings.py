@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from reiterate.api import Downloaded
 from reiterate.errors import IncompleteRead, MalformedRow
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ LISTING_TRIES = 3
 Row = dict[str, Any]
 
 
-def fetch(read: Listing, caller: Caller, target: Path) -> int:
+def fetch(read: Listing, caller: Caller, target: Path) -> Downloaded:
     """
-    Write all rows of the listing to *target*; return how many.
+    Write all rows of the listing to *target*; return how much that is.
 
     :raises IncompleteRead: when the rows disagree with the total that Iterable reports, each time
     """
@@ -36,7 +37,7 @@ def fetch(read: Listing, caller: Caller, target: Path) -> int:
                 size_bytes += file.write(json.dumps({**dict(call), **row}, separators=(",", ":")) + "\n")
                 count += 1
             caller.listener.progress(count, size_bytes)
-    return count
+    return Downloaded(count, size_bytes)
 
 
 def rows(read: Listing, caller: Caller, call: Mapping[str, str]) -> list[Row]:

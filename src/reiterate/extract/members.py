@@ -6,6 +6,8 @@ import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from reiterate.api import Downloaded
+from reiterate.errors import SpoolError
 from reiterate.extract import listings
 from reiterate.flow import Part, Task, Write
 
@@ -26,9 +28,9 @@ def parts(task: Task, read: ListMembers, caller: Caller) -> tuple[Task, ...]:
     )
 
 
-def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> int:
+def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> Downloaded:
     """
-    Write the members of the task's list to *target*; return how many.
+    Write the members of the task's list to *target*; return how much that is.
 
     A line with an ``@`` is an email address; any other is a user id, as projects keyed by user id give them.
     """
@@ -37,14 +39,16 @@ def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> int:
         raise TypeError(message)
     lines = target.with_suffix(".txt")
     try:
-        caller.download(read.path, {read.parameter: str(task.scope.value)}, lines, json_lines=False)
-        count = 0
+        arrived = caller.download(read.path, {read.parameter: str(task.scope.value)}, lines, json_lines=False)
+        if lines.stat().st_size != arrived.size_bytes:
+            raise SpoolError("A raw file was changed by somebody else.", file=lines)
+        count = size_bytes = 0
         with lines.open(encoding="utf-8") as identifiers, target.open("w", encoding="utf-8") as file:
             for line in identifiers:
                 if identifier := line.strip():
                     kind = "email" if "@" in identifier else "userId"
-                    file.write(json.dumps({task.scope.field: task.scope.value, kind: identifier}) + "\n")
+                    size_bytes += file.write(json.dumps({task.scope.field: task.scope.value, kind: identifier}) + "\n")
                     count += 1
     finally:
         lines.unlink(missing_ok=True)
-    return count
+    return Downloaded(count, size_bytes)

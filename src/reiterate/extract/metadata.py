@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
+from reiterate.api import Downloaded
 from reiterate.errors import IncompleteRead, MalformedRow, SourceError
 from reiterate.flow import Part, Task, Write
 
@@ -33,8 +34,8 @@ def parts(task: Task, read: KeyedValues, caller: Caller) -> tuple[Task, ...]:
     return tuple(Task(task.table, Part("table", name), Write.REPLACE) for name in names)
 
 
-def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: Mapper) -> int:
-    """Write the values of the task's metadata table to *target*; return how many."""
+def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: Mapper) -> Downloaded:
+    """Write the values of the task's metadata table to *target*; return how much that is."""
     if not isinstance(task.scope, Part):
         message = f"metadata is read table by table, not by {task.scope}"
         raise TypeError(message)
@@ -60,7 +61,7 @@ def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: 
             size_bytes += file.write(json.dumps({**row, "table": name}, separators=(",", ":")) + "\n")
             count += 1
             caller.listener.progress(count, size_bytes)
-    return count
+    return Downloaded(count, size_bytes)
 
 
 def _keys(path: str, caller: Caller) -> Iterator[str]:
