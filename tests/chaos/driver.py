@@ -119,7 +119,7 @@ class Sync:
 
     def disturbed(self, disturbance: Disturbance) -> int:
         """Sync while *disturbance* happens; return the exit status."""
-        full = int(20_000 + 1_500_000 * disturbance.amount) if disturbance.kind == "full disk" else None
+        full = int(20_000 + 300_000 * disturbance.amount) if disturbance.kind == "full disk" else None
         process = self._start(largest_file_bytes=full)
         meddler = Thread(target=self._meddle, args=(process, disturbance))
         meddler.start()

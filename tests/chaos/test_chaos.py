@@ -39,8 +39,8 @@ def test_a_seed_is_a_scenario() -> None:
     [
         "DELETE FROM email_send WHERE message_id = (SELECT min(message_id) FROM email_send)",
         "INSERT INTO email_send SELECT * FROM email_send LIMIT 1",
-        "UPDATE users SET first_name = 'Nobody' WHERE email = (SELECT min(email) FROM users)",
-        "UPDATE list_users SET list_id = 1 WHERE rowid = 0",
+        "UPDATE users SET first_name = 'Nobody' WHERE rowid = (SELECT min(rowid) FROM users)",
+        "UPDATE list_users SET list_id = 1 WHERE rowid = (SELECT min(rowid) FROM list_users)",
     ],
 )
 def test_one_wrong_row_is_noticed(damage: str, tmp_path: Path) -> None:
