@@ -44,8 +44,8 @@ START = "/api/export/start"
 JOB_TRIES = 3
 """Jobs fail at random and succeed on another try."""
 LINK_TRIES = 5
-FIRST_POLL_S, LONGEST_POLL_S = 1.0, 60.0
-"""Pauses between looks at a job that has nothing new, doubling."""
+FIRST_POLL_S, LONGEST_POLL_S = 3.0, 60.0
+"""Pauses before looks at a job that has nothing new, doubling: looks are as rare as starts, one a second."""
 PATIENCE_S = 6 * 3600.0
 """A job that shows nothing new for so long is given up, and its window read in halves."""
 
@@ -81,6 +81,7 @@ def fetch(
         if job is None:
             job = _start(task, read, caller, clock=clock)
             book.keep(job)
+            _pause(job, "started", caller, FIRST_POLL_S)
         try:
             state, arrived = _collect(job, caller, target)
         except SourceError as error:
@@ -145,9 +146,13 @@ def _collect(job: Job, caller: Caller, target: Path) -> tuple[str, Downloaded]:
             continue
         if idle_s >= PATIENCE_S:
             raise ExportCut("An export job shows nothing new.", job=job.job_id, state=state, hours=PATIENCE_S / 3600)
-        caller.client.pacer.pause(poll_s, f"export job {job.job_id} is {state}", caller.listener.waiting, exact=False)
+        _pause(job, state, caller, poll_s)
         idle_s += poll_s
         poll_s = min(2 * poll_s, LONGEST_POLL_S)
+
+
+def _pause(job: Job, state: str, caller: Caller, seconds: float) -> None:
+    caller.client.pacer.pause(seconds, f"export job {job.job_id} is {state}", caller.listener.waiting, exact=False)
 
 
 @dataclass
