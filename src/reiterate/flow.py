@@ -218,10 +218,12 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class Discovered:
-    """Iterable named the parts of a table; a task for each joins the run."""
+    """Iterable named the parts of a table; a task for each that is due joins the run."""
 
     task: Task
     into: tuple[Task, ...]
+    fresh: int
+    """parts that were read a short while ago: by the limits, they cannot be read more often"""
     removed: int
     """rows that went because their part is no longer listed"""
 

@@ -69,9 +69,11 @@ class Ledger:
         """Return the facts about *table*, oldest read first."""
         return sorted(self._by_table.get(table, ()), key=lambda fact: fact.read_at)
 
-    def jobs(self, table: str) -> Sequence[Job]:
-        """Return the jobs of *table*, oldest window first."""
-        return sorted((job for job in self._jobs if job.table == table), key=lambda job: (job.window, job.job_id))
+    def jobs(self, table: str | None = None) -> Sequence[Job]:
+        """Return the jobs, of *table* if given, oldest window first."""
+        return sorted(
+            (job for job in self._jobs if table in {None, job.table}), key=lambda job: (job.window, job.job_id)
+        )
 
     def refusals(self, table: str) -> Sequence[Refusal]:
         """Return the refusals of parts of *table* since they were last read, oldest first."""

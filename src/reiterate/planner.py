@@ -33,6 +33,9 @@ JOBS_LAST = timedelta(hours=12)
 
 LARGE_BYTES, LONG = 32 * 2**20, timedelta(days=1)
 
+LONG_ROUND_S = 3600.0
+"""Tables of parts that are read in less are read whole by each run."""
+
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 RATE_FACTS = 20
@@ -109,6 +112,13 @@ def resync(table: Table, reading: Reading, ledger: Ledger, *, of: Window) -> lis
     ]
 
 
+def left_over(ledger: Ledger, lookback: Callable[[str], timedelta], *, now: datetime) -> list[Job]:
+    """Return the jobs of earlier runs that nobody will go on with, and that may still take places at Iterable."""
+    return [
+        job for job in ledger.jobs() if now - job.started_at < JOBS_LAST and not _usable(job, lookback(job.table), now)
+    ]
+
+
 def _usable(job: Job, lookback: timedelta, now: datetime) -> bool:
     """Return whether a job of an earlier run may be gone on with: its window was settled when it was started."""
     return now - job.started_at < JOBS_LAST and job.window.end <= job.started_at - lookback
@@ -167,20 +177,25 @@ def suits_jobs(task: Task, size_bytes: float | None) -> bool:
     return task.scope.length >= LONG or (size_bytes or 0) >= LARGE_BYTES
 
 
-def in_turn(parts: Sequence[Task], ledger: Ledger) -> list[Task]:
+def parts_due(parts: Sequence[Task], ledger: Ledger, *, round_s: float, now: datetime) -> list[Task]:
     """
-    Return a table's *parts* in the order in which they are due: never read, then longest not read, then refused ones.
+    Return those of a table's *parts* that are due, in order: never read, then longest not read, then refused ones.
 
-    Lists by the thousand take hours at 5 a minute: a run after one that was cut short goes on with what that one did
-    not reach, and parts that cannot be read hold nothing back.
+    *round_s* is how long it takes to read them all. Lists by the thousand take hours at 5 a minute: then a part that
+    was read within the time of a round is not due, so that runs that are cut short, or start every hour, go on where
+    the last one ended. Parts that cannot be read hold nothing back.
     """
     table = parts[0].table.name if parts else ""
     last_read = {fact.part: fact.read_at for fact in ledger.of(table)}
     refused = {refusal.part for refusal in ledger.refusals(table)}
-    return sorted(
-        parts,
-        key=lambda task: (part_name(task) in refused, last_read.get(part_name(task), NEVER)),
-    )
+    fresh = set()
+    if round_s > LONG_ROUND_S:
+        fresh = {part for part, at in last_read.items() if now - at < timedelta(seconds=round_s)} - refused
+
+    def turn(task: Task) -> tuple[bool, datetime]:
+        return part_name(task) in refused, last_read.get(part_name(task), NEVER)
+
+    return sorted((task for task in parts if part_name(task) not in fresh), key=turn)
 
 
 def part_name(task: Task) -> str | None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reiterate.api import Client, Pacer
     from reiterate.catalog.model import Table
     from reiterate.extract import JobBook
-    from reiterate.flow import Task
+    from reiterate.flow import Job, Task
 
 JOBS = "jobs"
 JOBS_AT_A_TIME = 4
@@ -104,6 +104,11 @@ class Readers:
             waiting = self._waiting[_lane(task)]
             waiting.insert(0 if first else len(waiting), task)
         self._start()
+
+    def give_up(self, jobs: Sequence[Job]) -> None:
+        """Cancel *jobs* of ours, beside all else."""
+        for job in jobs:
+            self._threads.apply_async(extract.give_up, (job, self._client.caller(), self._book))
 
     def drop(self, table: Table | None = None) -> list[Task]:
         """Forget the tasks, of *table* if given, that have not begun; return them."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reiterate import planner
+from reiterate.api import limit_of
 from reiterate.errors import (
     ExportCut,
     GatewayError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from reiterate.api import Client
     from reiterate.errors import ReiterateError
+    from reiterate.flow import Job
     from reiterate.sinks import Run, Sink
 
 HOPELESS = (Unauthorized, GatewayError, Unreachable)
@@ -84,9 +86,9 @@ class Walk:
     spool_bytes: int
 
 
-def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
+def run(walk: Walk, tasks: Sequence[Task], record: Run, *, left_over: Sequence[Job] = ()) -> Iterator[Event]:
     """
-    Do *tasks*, and yield what happens; the last event is RunFinished.
+    Do *tasks*, and yield what happens; the last event is RunFinished. Export jobs that are *left over* are cancelled.
 
     A task whose export breaks off is done in halves. A task that fails leaves a gap in the ledger, which the next run
     plans again; the others go on. Closing the iterator, or an interrupt, stops the readers; what is committed stays.
@@ -99,7 +101,7 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
     status = Status.STOPPED
     try:
         yield RunStarted(record.run_id, record.connection, record.started_at, tuple(tasks))
-        for event in _events(walk, tasks, record.run_id):
+        for event in _events(walk, tasks, record.run_id, left_over):
             tally.note(event)
             yield event
         status = tally.status
@@ -120,15 +122,16 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run) -> Iterator[Event]:
     yield finished
 
 
-def _events(walk: Walk, tasks: Sequence[Task], run_id: str) -> Iterator[Event]:
+def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Iterator[Event]:
     readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes, clock=walk.clock)
     with closing(readers), closing(Parser(walk.sink.spool)) as parser:
+        readers.give_up(left_over)
         readers.add(tasks)
         cuts: Counter[str] = Counter()
         for report in readers:
             match report:
                 case Parts(task, parts):
-                    yield _discovered(walk.sink, readers, task, parts)
+                    yield _discovered(walk, readers, task, parts)
                 case RawFile() as raw:
                     cuts[raw.task.table.name] = 0
                     yield from (Split(task, pieces, None) for task, pieces in readers.learn(raw))
@@ -166,14 +169,16 @@ def _note_refusal(walk: Walk, task: Task, error: ReiterateError, run_id: str) ->
         walk.sink.refuse(Refusal(run_id, task.table.name, part, walk.clock(), str(error)))
 
 
-def _discovered(sink: Sink, readers: Readers, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
-    """Read the parts of a table; what stands of parts that are no longer listed goes."""
+def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
+    """Read the parts of a table that are due; what stands of parts that are no longer listed goes."""
     try:
-        removed = sink.retain(task.table, [part.scope for part in parts if isinstance(part.scope, Part)])
+        removed = walk.sink.retain(task.table, [part.scope for part in parts if isinstance(part.scope, Part)])
     except LoadError as error:
         return Failed(task, error)
-    readers.add(planner.in_turn(parts, sink.ledger()))
-    return Discovered(task, parts, removed)
+    round_s = walk.client.pacer.least_s(limit_of(task.table.read.path), len(parts))
+    due = planner.parts_due(parts, walk.sink.ledger(), round_s=round_s, now=walk.clock())
+    readers.add(due)
+    return Discovered(task, tuple(due), len(parts) - len(due), removed)
 
 
 def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Failed:

@@ -25,7 +25,7 @@ class Tally:
         match event:
             case Loaded():
                 self._note(event, lambda so_far: _with(so_far, event))
-            case Discovered(_, parts, removed):
+            case Discovered(_, parts, _, removed):
                 self._note(
                     event,
                     lambda so_far: replace(so_far, left=so_far.left - 1 + len(parts), removed=so_far.removed + removed),

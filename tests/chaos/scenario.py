@@ -33,6 +33,7 @@ FAULTS: dict[str, Callable[[Random], Fault]] = {
     "stall": lambda random: Fault(EXPORTS, "stall", seconds=random.uniform(0.05, 0.5)),
     "cut": lambda _: Fault(EXPORTS, "cut"),
     "cut in a row": lambda _: Fault(EXPORTS, "cut_row"),
+    "cut in a letter": lambda _: Fault(ANY, "cut_letter"),
     "cut anywhere": lambda _: Fault(ANY, "cut_row"),
     "gzip": lambda _: Fault(ANY, "bad_gzip"),
     "drip": lambda random: Fault(ANY, "drip", seconds=random.uniform(0.05, 0.5)),
@@ -51,6 +52,7 @@ FAULTS: dict[str, Callable[[Random], Fault]] = {
     "job states": lambda _: Fault(FILES, "status", status=503, body=HTML),
     "link expired": lambda _: Fault(STORAGE, "link_expired"),
     "file cut": lambda _: Fault(STORAGE, "cut_row"),
+    "file cut in a letter": lambda _: Fault(STORAGE, "cut_letter"),
     "file refused": lambda _: Fault(STORAGE, "status", status=503, body="<Error/>"),
 }
 

@@ -18,10 +18,11 @@ from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.planner import (
     JOBS_LAST,
     LARGE_BYTES,
+    LONG_ROUND_S,
     RATE_FACTS,
     SHORTEST_WINDOW,
     TARGET_WINDOW_BYTES,
-    in_turn,
+    parts_due,
     pieces,
     plan,
     suits_jobs,
@@ -474,14 +475,24 @@ def test_pieces_are_the_whole(length_s: int, size_bytes: float) -> None:
         assert size_bytes < 2 * TARGET_WINDOW_BYTES or length_s <= SHORTEST_WINDOW.total_seconds()
 
 
-def test_parts_in_turn() -> None:
-    """Parts that were never read come first, then those not read for longest, then those that were refused."""
+def test_parts_that_are_due() -> None:
+    """Never read comes first, then not read for longest, then refused; read within a long round is not due."""
     table = TABLES["list_users"]
     parts = [Task(table, Part("listId", number), REPLACE) for number in range(1, 6)]
     facts = [
-        Fact("r", "list_users", None, str(number), at(read), 1, 1, 1, 1.0, "direct")
+        Fact("r", "list_users", None, str(number), at(read * HOUR_S), 1, 1, 1, 1.0, "direct")
         for number, read in ((1, 50), (2, 10), (1, 5), (5, 1))
     ]
-    refusals = [Refusal("r", "list_users", "5", at(60), "no")]
-    order = [task.scope.value for task in in_turn(parts, Ledger(facts, (), refusals)) if isinstance(task.scope, Part)]
-    assert [3, 4, 2, 1, 5] == order
+    refusals = [Refusal("r", "list_users", "5", at(60 * HOUR_S), "no")]
+    ledger = Ledger(facts, (), refusals)
+
+    def order(round_s: float) -> list[int]:
+        found = parts_due(parts, ledger, round_s=round_s, now=at(60 * HOUR_S))
+        return [int(task.scope.value) for task in found if isinstance(task.scope, Part)]
+
+    assert [3, 4, 2, 1, 5] == order(60.0)
+    assert [3, 4, 2, 1, 5] == order(LONG_ROUND_S)
+    hours = [(60 - read) * HOUR_S for read in (50, 10)]
+    assert [3, 4, 2, 1, 5] == order(hours[0])
+    assert [3, 4, 2, 5] == order(hours[0] + 1)
+    assert [3, 4, 5] == order(hours[1] + 1), "what was refused is always due"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import reiterate
+from reiterate.api import limits
 from reiterate.flow import Failed, RunFinished, Split, Status, Waiting
 from reiterate.readers import READERS_PER_LIMIT
 from reiterate.run import CUTS_IN_A_ROW
@@ -41,6 +43,8 @@ def finished(events: Iterable[Event]) -> RunFinished:
         Fault("/api/*", "reset", skip=1, times=9),
         Fault("/api/export/data.json", "cut", times=9),
         Fault("/api/export/data.json", "cut_row", times=9),
+        Fault("/api/export/data.json", "cut_letter", times=9),
+        Fault("/api/*", "cut_letter", times=9),
         Fault("/api/export/data.json", "bad_gzip", times=4),
         Fault("/api/lists/getUsers", "cut", times=2),
         Fault("/api/campaigns", "short_total", times=2),
@@ -55,6 +59,21 @@ def test_passing_faults(simulator: Simulator, tmp_path: Path, fault: Fault) -> N
     file = tmp_path / "replica.duckdb"
     assert finished(reiterate.sync(**settings(simulator, file))).status is Status.SUCCEEDED
     assert {} == replica.differences(file, simulator)
+
+
+def test_a_silent_answer_counts_as_broken_off(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export that sends no byte for a minute, here for a third of a second, is asked for again."""
+    quick = tuple(replace(limit, silence_s=0.3) for limit in limits.LIMITS)
+    monkeypatch.setattr(limits, "LIMITS", quick)
+    simulator.set_faults([Fault("/api/export/data.json", "stall", seconds=1.5, times=4)])
+    file = tmp_path / "replica.duckdb"
+    chosen = settings(simulator, file, tables=["email_send", "users"], window_in_days=0.5)
+    events = list(reiterate.sync(**chosen))
+    assert finished(iter(events)).status is Status.SUCCEEDED
+    assert any("broke off" in event.reason for event in events if isinstance(event, Waiting))
+    assert {} == replica.differences(file, simulator, ["email_send", "users"])
 
 
 def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path: Path) -> None:

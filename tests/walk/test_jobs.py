@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +117,7 @@ def test_a_key_that_may_not_start_jobs(simulator: Simulator, tmp_path: Path, sta
         Fault("/storage/*", "link_expired", probability=0.3),
         Fault("/storage/*", "cut", probability=0.3),
         Fault("/storage/*", "cut_row", probability=0.3),
+        Fault("/storage/*", "cut_letter", probability=0.3),
         Fault("/storage/*", "reset", probability=0.3),
         Fault("/storage/*", "status", status=503, probability=0.3),
         Fault("/storage/*", "drip", seconds=0.1, probability=0.3),
@@ -179,7 +181,8 @@ def start(simulator: Simulator, file: Path) -> subprocess.Popen[str]:
 def test_a_killed_sync_goes_on_with_its_jobs(tmp_path: Path, number: signal.Signals) -> None:
     """A sync that is killed while its jobs run starts none of them again that is still alive."""
     file = tmp_path / "replica.duckdb"
-    with Simulator(WORLD, ServerOptions(api_key=KEY, job_seconds=1.0)) as simulator:
+    slow = (Fault("/api/export/data.json", "slow", seconds=1.0),)  # so that most go by jobs
+    with Simulator(WORLD, ServerOptions(api_key=KEY, job_seconds=1.0, faults=slow)) as simulator:
         with start(simulator, file) as process:
             assert process.stdout is not None
             for _ in process.stdout:
@@ -188,15 +191,39 @@ def test_a_killed_sync_goes_on_with_its_jobs(tmp_path: Path, number: signal.Sign
                     break
             process.send_signal(number)
             process.communicate()
-        windows = {(job.data_type, *job.params.items()) for job in simulator.jobs}
+        # what is younger than the lookback, as the last window may be after midnight, is exported anew
+        settled = f"{datetime.now(UTC) - timedelta(hours=3):%Y-%m-%d %H:%M:%S}"
+        windows = {
+            (job.data_type, *job.params.items()) for job in simulator.jobs if job.params["endDateTime"] < settled
+        }
+        assert windows
         before = len(simulator.jobs)
         with start(simulator, file) as process:
             _, err = process.communicate()
         assert (0, "") == (process.returncode, err)
         again = [job for job in simulator.jobs[before:] if (job.data_type, *job.params.items()) in windows]
         assert [] == again
+        assert len(simulator.jobs) >= 10
         assert {} == replica.differences(file, simulator, EXPORTS)
         assert 0 == open_jobs(file)
+
+
+def test_jobs_that_nobody_goes_on_with_are_cancelled(tmp_path: Path) -> None:
+    """A sync cancels the jobs of a killed one that reached into the lookback, so that they take no place."""
+    file = tmp_path / "replica.duckdb"
+    with Simulator(WORLD, ServerOptions(api_key=KEY, job_seconds=30.0)) as simulator:
+        start_date = (datetime.now(UTC) - timedelta(days=2)).date()
+        chosen = settings(simulator, file, tables=["email_open"], start_date=start_date)
+        stop = Flag()
+        for event in reiterate.sync(**chosen, stop=stop):
+            if isinstance(event, Waiting) and "export job" in event.reason:
+                stop.set()
+        assert 1 == open_jobs(file)
+        for event in reiterate.sync(**chosen, stop=(stop := Flag())):
+            if isinstance(event, Waiting) and len(simulator.jobs) == 2 and simulator.jobs[0].state == "cancelled":
+                stop.set()
+        assert ["cancelled"] == [job.state for job in simulator.jobs][:1]
+        assert 1 == open_jobs(file)
 
 
 def test_a_job_that_iterable_forgot_is_started_again(simulator: Simulator, tmp_path: Path) -> None:

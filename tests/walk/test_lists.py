@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import reiterate
-from reiterate.flow import Loaded, Part, RunFinished, Started, Status
+from reiterate.flow import Discovered, Loaded, Part, RunFinished, Started, Status
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY, settings
@@ -79,6 +79,21 @@ def test_a_sync_that_was_cut_short_is_gone_on_with(simulator: Simulator, tmp_pat
     left = SEGMENTS + 7 - len(read)
     assert not {*read} & {*again[: left - 5]}
     assert {} == replica.differences(file, simulator, ["list_users"])
+
+
+def test_a_round_of_many_lists_does_not_start_over(simulator: Simulator, tmp_path: Path) -> None:
+    """Where reading all lists takes longer than an hour, a second sync reads only what the first did not reach."""
+    file = tmp_path / "replica.duckdb"
+    *_, _ = reiterate.sync(**chosen(simulator, file))
+    stop = Flag()
+    found = []
+    for event in reiterate.sync(**chosen(simulator, file, rate_limit_factor=0.01), stop=stop):
+        if isinstance(event, Discovered):
+            found.append(event)
+            stop.set()
+    (discovered,) = found
+    assert SEGMENTS + 7 - 5 == discovered.fresh
+    assert {*POISONED} == {task.scope.value for task in discovered.into if isinstance(task.scope, Part)}
 
 
 def test_only_chosen_lists(simulator: Simulator, tmp_path: Path) -> None:

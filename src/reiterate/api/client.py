@@ -21,7 +21,7 @@ import urllib3
 from urllib3.contrib.socks import SOCKSProxyManager
 
 from reiterate.api import answers
-from reiterate.api.limits import Pacer, limit_of
+from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
 from reiterate.errors import (
     Forbidden,
     LinkExpired,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 CONNECT_TIMEOUT_S = 15.0
-READ_TIMEOUT_S = 120.0
-"""No byte for so long, and the answer counts as broken off."""
 CHUNK_BYTES = 1 << 20
 ERROR_BODY_BYTES = 1 << 16
 
@@ -139,7 +137,9 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         address = address or self.address
-        with self._exchange(method, f"{address}{path}{query}", headers, body, address=address, path=path) as chunks:
+        url = f"{address}{path}{query}"
+        silence_s = limit_of(path).silence_s
+        with self._exchange(method, url, headers, body, silence_s, address=address, path=path) as chunks:
             self.reached = True
             yield chunks
 
@@ -154,14 +154,22 @@ class Client:
         parts = urlsplit(link)
         address = f"{parts.scheme}://{parts.netloc}"
         try:
-            with self._exchange("GET", link, {}, None, address=address, path=parts.path) as chunks:
+            with self._exchange("GET", link, {}, None, NO_LIMIT.silence_s, address=address, path=parts.path) as chunks:
                 yield chunks
         except Forbidden as error:
             raise LinkExpired(**error.facts) from error
 
     @contextlib.contextmanager
     def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, address: str, path: str
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        silence_s: float,
+        *,
+        address: str,
+        path: str,
     ) -> Iterator[Iterator[bytes]]:
         """Send one request; *address* and *path* name it in messages, for a link's query is a secret."""
         with answers.connecting(address, gateway=self._gateway, reached=self.reached):
@@ -174,6 +182,7 @@ class Client:
                     "Accept-Encoding": "gzip",
                     "User-Agent": f"reiterate/{version('reiterate')}",
                 },
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=silence_s),
                 preload_content=False,
                 redirect=False,
             )
@@ -229,7 +238,6 @@ class Client:
 def _pool(gateway: Gateway | None, ca_bundle: Path | None) -> urllib3.PoolManager:
     """Return the connections, all of which go through *gateway* if there is one."""
     options: dict[str, Any] = {
-        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
         "maxsize": 16,
         "retries": False,
         "ca_certs": str(ca_bundle) if ca_bundle else None,

@@ -36,6 +36,8 @@ class Limit:
     paths: tuple[str, ...]
     calls: int
     period_s: float
+    silence_s: float = 60.0
+    """no byte for so long, and an answer counts as broken off"""
 
 
 LIMITS = (
@@ -43,7 +45,9 @@ LIMITS = (
     Limit("exports", ("/api/export/data.json",), 4, 60),
     Limit("export jobs", ("/api/export/start",), 1, 1),
     Limit("export files", ("/api/export/",), 1, 1),
-    Limit("list members", ("/api/lists/getUsers",), 5, 60),
+    Limit(
+        "list members", ("/api/lists/getUsers",), 5, 60, silence_s=600.0
+    ),  # a million users take 80 minutes, FACTS.md 9
     Limit("user fields", ("/api/users/getFields",), 3, 1),
     Limit("campaigns", ("/api/campaigns",), 100, 1),
     Limit("channels", ("/api/channels",), 100, 1),
@@ -132,6 +136,10 @@ class Pacer:
         pause_s = seconds if exact else seconds / max(self._factor, 1.0)
         waiting(pause_s, reason)
         self._sleep(pause_s)
+
+    def least_s(self, limit: Limit, calls: int) -> float:
+        """Return the least time (seconds) that so many calls take."""
+        return least_s(limit, calls, factor=self._factor)
 
     def check(self) -> None:
         if self.stop.is_set():

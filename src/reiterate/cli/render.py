@@ -73,8 +73,8 @@ def as_dict(event: Event) -> dict[str, Any]:
     match event:
         case RunStarted(run_id, connection, _, tasks):
             return said | {"run_id": run_id, "connection": connection, "tasks": len(tasks)}
-        case Discovered(_, tasks, removed):
-            return said | {"tasks": len(tasks), "removed": removed}
+        case Discovered(_, tasks, fresh, removed):
+            return said | {"tasks": len(tasks), "fresh": fresh, "removed": removed}
         case Progress(_, rows, size_bytes):
             return said | {"rows": rows, "bytes": size_bytes}
         case Waiting(_, seconds, reason):
@@ -137,8 +137,9 @@ def _line(event: Event) -> str:
     match event:
         case RunStarted(run_id, connection, _, tasks):
             return f"run {run_id} of connection {connection}: {words.number(len(tasks))} tasks"
-        case Discovered(task, tasks, _):
-            return f"{task.table.name}: {words.number(len(tasks))} parts"
+        case Discovered(task, tasks, fresh, _):
+            read = f"; {words.number(fresh)} others were read a short while ago" if fresh else ""
+            return f"{task.table.name}: {words.number(len(tasks))} parts{read}"
         case Waiting(task, seconds, reason) if seconds >= LONG_WAIT_S:
             return f"{task}: waiting {words.duration(seconds)}: {reason}"
         case Split(task, into, None):
@@ -199,7 +200,7 @@ class Board:
             case RunStarted(_, _, _, tasks):
                 for task in tasks:
                     self._add(task)
-            case Discovered(task, tasks, _):
+            case Discovered(task, tasks):
                 self._end(task)
                 for part in tasks:
                     self._add(part)

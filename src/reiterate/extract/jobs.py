@@ -88,7 +88,7 @@ def fetch(
             if isinstance(error, Unreachable | GatewayError) or _status(error) >= HTTPStatus.TOO_MANY_REQUESTS:
                 raise  # the job goes on; so may the next run
             if not adopted or _status(error) not in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
-                _give_up(job, caller, book)
+                give_up(job, caller, book)
                 raise
             state = str(error)  # a job of an earlier run that Iterable no longer knows
         if state == COMPLETED:
@@ -116,7 +116,7 @@ def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], date
     return Job(job_id, task.table.name, task.scope, started_at)
 
 
-def _give_up(job: Job, caller: Caller, book: JobBook) -> None:
+def give_up(job: Job, caller: Caller, book: JobBook) -> None:
     """Cancel a job of ours that nobody waits for: it takes one of the four places of the organisation."""
     book.forget(job)
     try:

@@ -117,7 +117,8 @@ def _walk(
         remember(client.pacer, sink, ledger, now)
         record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
         walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
-        yield from run.run(walk, tasks_for(ledger), record)
+        left_over = planner.left_over(ledger, lambda table: chosen.settings_of(table).lookback, now=now)
+        yield from run.run(walk, tasks_for(ledger), record, left_over=left_over)
 
 
 def _asked(connection: Connection, **others: object) -> str:

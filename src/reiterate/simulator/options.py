@@ -19,6 +19,7 @@ FaultKind = Literal[
     "stall",
     "cut",
     "cut_row",
+    "cut_letter",
     "slow",
     "drip",
     "bad_gzip",
@@ -63,7 +64,8 @@ class Fault:
     - ``status``: answer *status* with *body* and *headers* (500 GenericError by default)
     - ``reset``: the connection is reset before an answer
     - ``stall``: the answer stops for *seconds* after its first part
-    - ``cut``: the transfer stops in the middle without its end; ``cut_row``: the same inside a row
+    - ``cut``: the transfer stops in the middle without its end; ``cut_row``: the same inside a row;
+      ``cut_letter``: inside a letter of several bytes
     - ``slow``: *seconds* pass before the answer
     - ``drip``: the body comes in small pieces, spread over *seconds*
     - ``bad_gzip``: a compressed body that is damaged

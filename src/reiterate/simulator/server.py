@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import gzip
 import json
 import re
 import socket
-import struct
 import threading
 import time
 import uuid
-from collections import Counter
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import routes
+from reiterate.simulator import faults, routes
+from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
-from reiterate.simulator.options import Fault, ServerOptions, WorldOptions
 from reiterate.simulator.routes import Answer, Reply, Stream
 from reiterate.simulator.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
     from reiterate.simulator.jobs import Job
+    from reiterate.simulator.options import Fault, ServerOptions, WorldOptions
 
 LONGEST_URI = 2048
 """Enforced since March 2026 (FACTS.md 4.2)."""
 
-DRIPS = 10
-
 NOT_FOUND = Answer(
     "<!DOCTYPE html><html><head><title>Action not found</title></head></html>", 404, "text/html; charset=utf-8"
 )
-
-
-class Cut(Exception):
-    """The transfer stops here; the server closes the connection without ending the body."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +90,8 @@ class App:
         self.requests: list[Seen] = []
         self.set_faults(options.faults)
 
-    def set_faults(self, faults: Iterable[Fault | Mapping[str, Any]]) -> None:
-        self._faults = [Fault.of(fault) for fault in faults]
-        self._met: Counter[int] = Counter()
-        self._random = Random(self.options.seed)
+    def set_faults(self, rules: Iterable[Fault | Mapping[str, Any]]) -> None:
+        self._faults = Faults(rules, self.options.seed)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] != "http":
@@ -117,10 +106,10 @@ class App:
             return
         document = _json_of(body)
         members = {name: str(value) for name, value in document.items()} if isinstance(document, dict) else {}
-        fault = self._fault(raw_path, {**params, **members})
+        fault = self._faults.meet(raw_path, {**params, **members})
         if fault and fault.kind == "reset":
             self._note(scope, raw_path, params, 0, headers)
-            _reset(send)
+            faults.reset(send)
             return
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
@@ -130,8 +119,8 @@ class App:
         self._note(scope, raw_path, params, reply.status if isinstance(reply, Answer) else 200, headers)
         try:
             await self._send(send, reply, headers, fault)
-        except Cut:
-            _close(send)
+        except faults.Cut:
+            faults.close(send)
 
     def _note(
         self, scope: Scope, path: str, params: Mapping[str, str], status: int, headers: Mapping[str, str]
@@ -140,17 +129,6 @@ class App:
         shown = {name: value for name, value in params.items() if name != "X-Signature"}
         where: Any = scope
         self.requests.append(Seen(where["method"], path, shown, status, where["client"][0], with_key))
-
-    def _fault(self, path: str, params: Mapping[str, str]) -> Fault | None:
-        for number, fault in enumerate(self._faults):
-            matches = fnmatch.fnmatchcase(path, fault.path) and fault.where.items() <= params.items()
-            if not matches:
-                continue
-            self._met[number] += 1
-            met = self._met[number] - fault.skip
-            if met > 0 and (fault.times is None or met <= fault.times) and self._random.random() < fault.probability:
-                return fault
-        return None
 
     def _reply(self, asked: Asked, fault: Fault | None) -> Reply:
         path, query, headers = asked.path, asked.query, asked.headers
@@ -250,7 +228,7 @@ class App:
                 pieces = iter([gzip.compress(b"".join(pieces))[:-12]])
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
-        async for piece in _faulty(pieces, fault):
+        async for piece in faults.spoilt(pieces, fault):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -290,48 +268,6 @@ def _body(answer: Answer, fault: Fault | None) -> bytes:
     if fault and fault.kind == "short_total" and isinstance(document, dict):
         document = {name: value + 1 if name.startswith("total") else value for name, value in document.items()}
     return json.dumps(document, ensure_ascii=False).encode()
-
-
-async def _faulty(pieces: Iterator[bytes], fault: Fault | None) -> Any:  # noqa: ANN401 (an async generator of bytes)
-    """Yield *pieces*, or what a fault leaves of them."""
-    kind = fault.kind if fault else ""
-    for number, piece in enumerate(pieces):
-        if kind in {"cut", "cut_row"}:
-            end = piece.rfind(b"\n", 0, max(len(piece) // 2, 1)) + 1
-            yield piece[: end + (7 if kind == "cut_row" else 0)]
-            await asyncio.sleep(0.02)
-            raise Cut
-        if kind == "drip" and fault:
-            for first in range(0, len(piece), len(piece) // DRIPS + 1):
-                yield piece[first : first + len(piece) // DRIPS + 1]
-                await asyncio.sleep(fault.seconds / DRIPS)
-        elif kind == "stall" and fault and number == 0:
-            yield piece[: len(piece) // 2]
-            await asyncio.sleep(fault.seconds)
-            yield piece[len(piece) // 2 :]
-        else:
-            yield piece
-            await asyncio.sleep(0)
-    if kind in {"cut", "cut_row"}:
-        raise Cut
-
-
-def _transport(send: Any) -> asyncio.Transport:  # noqa: ANN401
-    """Return the connection beneath uvicorn's ``send``, a bound method of its request."""
-    transport: asyncio.Transport = send.__self__.transport
-    return transport
-
-
-def _close(send: Any) -> None:  # noqa: ANN401
-    _transport(send).close()
-
-
-def _reset(send: Any) -> None:  # noqa: ANN401
-    """Close the connection so that the client gets a reset (RST)."""
-    transport = _transport(send)
-    connection: socket.socket = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
 
 
 def _server(app: App, host: str, port: int) -> uvicorn.Server:
