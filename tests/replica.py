@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
         found = database.execute(f"SELECT {chosen} FROM {table}").fetchall()
     return [
         {
-            field: json.loads(value) if type_ == "json" else value
+            field: json.loads(value) if type_ == "json" else _one_form(value)
             for (_, field, type_), value in zip(columns, row, strict=True)
             if value is not None
         }
@@ -53,7 +54,9 @@ def execute(file: Path, statement: str, dataset: str = "iterable") -> list[tuple
 
 def _column(name: str, type_: str) -> str:
     quoted = f'"{name}"'
-    return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')" if type_ == "timestamp" else quoted
+    if type_ == "timestamp":
+        return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')"
+    return f"{quoted}::VARCHAR" if type_ == "date" else quoted
 
 
 def expected(table: str, truth: Iterable[Row]) -> list[Row]:
@@ -64,7 +67,7 @@ def expected(table: str, truth: Iterable[Row]) -> list[Row]:
 def _value(table: str, field: str, value: Any) -> Any:
     known = TABLES[table].field(field)
     if known is None:
-        return value
+        return _one_form(value)
     if known.type is Type.TIMESTAMP and isinstance(value, int):
         return _iso(datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000))
     if known.type is Type.TIMESTAMP:
@@ -75,6 +78,16 @@ def _value(table: str, field: str, value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _one_form(value: Any) -> Any:
+    """Return the instant that a text names in one form: fields of the project's own are typed by what they hold."""
+    if isinstance(value, str) and (found := INSTANT.fullmatch(value)):
+        return _iso(datetime.fromisoformat("".join(found.groups(default=""))))
+    return value
+
+
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?:\.0+)? ?(Z|[+-]\d\d:?\d\d)")
 
 
 def _iso(moment: datetime) -> str:

@@ -17,6 +17,7 @@ from reiterate.errors import SpoolError
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -108,7 +109,8 @@ class RawFile:
     What Iterable answered for one task, on disk: one JSON object a line, read to the end.
 
     *read_at* is the instant (UTC) before the first request, *seconds* the time from there to the last byte,
-    *size_bytes* the size on disk, *rows* the number of lines, *modified_ns* when the file was last written.
+    *size_bytes* the size on disk, *rows* the number of lines, *modified_ns* when the file was last written, *declared*
+    the types that Iterable declares for fields of the project's own.
     """
 
     task: Task
@@ -120,6 +122,7 @@ class RawFile:
     seconds: float
     lane: str
     modified_ns: int
+    declared: Mapping[str, Type] = field_of(default_factory=dict)
 
     def check_unchanged(self) -> None:
         """

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
-from threading import Condition
+from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
 from reiterate import extract, planner
@@ -25,12 +26,12 @@ from reiterate.flow import Progress, RawFile, Started, Waiting
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from reiterate.api import Client, Pacer
-    from reiterate.catalog.model import Table
+    from reiterate.api import Caller, Client, Pacer
+    from reiterate.catalog.model import Table, Type
     from reiterate.extract import JobBook
     from reiterate.flow import Job, Task
 
@@ -92,6 +93,8 @@ class Readers:
         self._rates = Rates()
         self._files = count()
         self._jobs_open = True
+        self._declared: dict[str, Mapping[str, Type]] = {}
+        self._declared_lock = Lock()
 
     def close(self) -> None:
         self._client.pacer.stop.set()
@@ -186,7 +189,7 @@ class Readers:
         try:
             if (parts := extract.parts(task, caller)) is not None:
                 return Parts(task, parts)
-            return extract.fetch(
+            raw = extract.fetch(
                 task,
                 caller,
                 target,
@@ -194,6 +197,7 @@ class Readers:
                 clock=self._clock,
                 book=self._book if lane == JOBS else None,
             )
+            return self._with_types(raw, caller)
         except ReiterateError as error:
             refused = Refused(task, error)
         except OSError as error:
@@ -204,6 +208,18 @@ class Readers:
         for file in self._directory.glob(f"{target.stem}.*"):
             file.unlink(missing_ok=True)
         return refused
+
+    def _with_types(self, raw: RawFile, caller: Caller) -> RawFile:
+        """Let *raw* know how Iterable declares its fields, where it does; a refusal costs no row."""
+        read = raw.task.table.read
+        if not isinstance(read, Export) or not read.declares or not raw.rows:
+            return raw
+        with self._declared_lock:
+            if read.declares not in self._declared:
+                self._declared[read.declares] = {}
+                with suppress(SourceError):
+                    self._declared[read.declares] = extract.declared(read.declares, caller)
+        return replace(raw, declared=self._declared[read.declares], requests=caller.requests)
 
 
 def _lane(task: Task) -> str:

@@ -52,11 +52,13 @@ class Export:
     """
     Rows from ``GET /api/export/data.json``, by windows of the replication key.
 
-    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6).
+    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6), *declares* the path
+    that tells the types of the project's own fields, where there is one.
     """
 
     data_type: str
     path: str = "/api/export/data.json"
+    declares: str = ""
 
 
 @dataclass(frozen=True)

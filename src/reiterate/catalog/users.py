@@ -11,7 +11,7 @@ USERS = (
         key=("email",),
         identity=ByFirst(("itblUserId", "email", "userId")),
         cursor="profileUpdatedAt",
-        read=Export("user"),
+        read=Export("user", declares="/api/users/getFields"),
         docs=f"{DOCS}#export_exportDataJson",
         fields=(
             Field(

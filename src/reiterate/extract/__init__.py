@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
 from reiterate.extract import exports, jobs, listings, members, metadata
+from reiterate.extract.fields import declared
 from reiterate.extract.jobs import JobBook, give_up
 from reiterate.extract.probes import probe, probe_jobs
 from reiterate.flow import RawFile, Whole
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from reiterate.flow import Task
 
 
-__all__ = ["JobBook", "fetch", "give_up", "parts", "probe", "probe_jobs"]
+__all__ = ["JobBook", "declared", "fetch", "give_up", "parts", "probe", "probe_jobs"]
 
 
 def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:

@@ -30,6 +30,8 @@ VARIANTS = {
 }
 """What a variant column is called after its type: ``price__v_text``, dlt's convention."""
 
+RAW_SUFFIX = "__v_raw"
+
 
 def snake_case(field: str) -> str:
     """
@@ -92,6 +94,15 @@ def free_name(name: str, field: str, taken: Collection[str]) -> str:
     """Return *name*, or the name with as much of the field's hash behind it as sets it apart from those *taken*."""
     candidates = chain([name], (_hashed(name, field, digits) for digits in range(6, LONGEST_NAME)))
     return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def raw(main: Column) -> Column:
+    """Return the column beside *main* for values that no database holds as text, as JSON text."""
+    return Column(f"{main.name}{RAW_SUFFIX}", Type.TEXT, main.field, variant=True)
+
+
+def is_raw(column: Column) -> bool:
+    return column.variant and column.name.endswith(RAW_SUFFIX)
 
 
 def variant(main: Column, kind: Type) -> Column:

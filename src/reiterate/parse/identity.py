@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, assert_never
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFields, ByFirst
 from reiterate.parse import columns, types
+from reiterate.parse.mend import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Column
@@ -36,24 +37,30 @@ def fields(table: Table) -> tuple[str, ...]:
 
 def expression(table: Table, scan: Scan) -> str:
     """Return a text that is the same for rows that are the same, occurrences apart."""
-    there = scan.forms.keys()
     match table.identity:
         case ByEvent(identifying):
-            values = [(field, _event_value(field, table, scan)) for field in identifying if field in there]
-            if person := [scan.text(field) for field in PERSON if field in there]:
+            values = [(field, _event_value(text, field, table)) for field, text in _there(identifying, scan)]
+            if person := [text for _, text in _there(PERSON, scan)]:
                 values.append(("who", f"coalesce({sql.listed(person)})"))
             return _joined([sql.literal(table.name)], values)
         case ByFields(identifying):
-            return _joined(["''"], [(field, scan.text(field)) for field in identifying if field in there])
+            return _joined(["''"], _there(identifying, scan))
         case ByFirst(identifying):
-            named = [scan.text(field) for field in identifying if field in there]
+            named = [text for _, text in _there(identifying, scan)]
             return f"coalesce({sql.listed([*named, 'line::VARCHAR'])})"
         case _:
             assert_never(table.identity)
 
 
-def _event_value(field: str, table: Table, scan: Scan) -> str:
-    text = scan.text(field)
+def _there(identifying: Iterable[str], scan: Scan) -> Iterator[tuple[str, str]]:
+    """Yield the fields that the file has, each with the expression of its text."""
+    for field in identifying:
+        texts = [scan.text(form) for form in (field, f"{RAW}{field}") if form in scan.forms]
+        if texts:
+            yield field, texts[0] if len(texts) == 1 else f"coalesce({sql.listed(texts)})"
+
+
+def _event_value(text: str, field: str, table: Table) -> str:
     if field != table.cursor:
         return text
     return f"coalesce(epoch({types.instant(text)})::BIGINT::VARCHAR, {text})"

@@ -10,8 +10,10 @@ Nothing is inferred from a sample, and nothing of the file is held in memory.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -21,14 +23,16 @@ from reiterate.catalog.model import ByEvent, ByFirst, Field, Type, Wire
 from reiterate.errors import MalformedRow
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
+from reiterate.parse.mend import RAW, holds_nul, mend
 from reiterate.parse.scan import Scan
 from reiterate.parse.types import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import RawFile
+    from reiterate.flow import RawFile, Task
 
 MEMORY_LIMIT = "300MB"
 
@@ -70,22 +74,33 @@ class Parser:
 
         :raises MalformedRow: when a line is not a JSON object
         """
-        table = raw.task.table
         try:
-            fields = self._fields(raw.path)
-            plan = Plan(table, columns.with_catalog(table, known))
-            look = self._look(raw, plan, fields)
-            settled = plan.settle(look.kinds)
-            repeated = self._repeated(raw, fields)
+            if not holds_nul(raw.path):
+                return self._parse(raw, raw.path, known)
+        except duckdb.Error:
+            pass  # perhaps because of characters that it does not take
+        mended = raw.path.with_suffix(".mended.ndjson")
+        mend(raw.path, mended)
+        try:
+            return self._parse(raw, mended, known)
         except duckdb.Error as error:
-            raise MalformedRow(table=table.name, reason=str(error).splitlines()[0][:300]) from error
+            raise MalformedRow(table=raw.task.table.name, reason=str(error).splitlines()[0][:300]) from error
+
+    def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...]) -> Batch:
+        """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
+        table = raw.task.table
+        fields = self._fields(path)
+        plan = Plan(table, columns.with_catalog(table, known), raw.declared)
+        look = self._look(table, path, plan, fields)
+        settled = plan.settle(look.kinds)
+        repeated = self._repeated(table, path, fields)
         return Batch(
             raw=raw,
             columns=tuple(one.column for one in settled),
             key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),
             cursor_range=look.cursor_range,
-            query=_query(raw, settled, look.kinds, repeated),
+            query=_query(raw.task, path, settled, look.kinds, repeated),
             source_rows=look.rows,
         )
 
@@ -97,37 +112,48 @@ class Parser:
         self._database.execute(f"SET threads = {1 if len(found) > WIDE else self._threads}")
         return tuple(sorted(field for (field,) in found))
 
-    def _look(self, raw: RawFile, plan: Plan, fields: tuple[str, ...]) -> Look:
+    def _look(self, table: Table, path: Path, plan: Plan, fields: tuple[str, ...]) -> Look:
         """Look at every value of every row once."""
-        scan = Scan(raw.path, dict.fromkeys(fields, True))
-        cursor = raw.task.table.cursor
+        scan = Scan(path, dict.fromkeys(fields, True))
+        cursor = table.cursor
         instant = types.instant(scan.text(cursor)) if cursor in fields else "NULL::TIMESTAMPTZ"
-        kinds = [f"coalesce(bit_or({plan.kind(field, scan.json(field))}), 0)" for field in fields]
+        # one expression for all values of a sort: thousands of fields would make thousands of long ones
+        sorts: dict[str, list[str]] = defaultdict(list)
+        for field in fields:
+            sorts[plan.kind(field, "j")].append(field)
+        lists = [
+            f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda j: {kind}) AS k{number}"
+            for number, (kind, of_a_sort) in enumerate(sorts.items())
+        ]
+        kinds = [
+            f"coalesce(bit_or(k{number}[{place}]), 0)"
+            for number, of_a_sort in enumerate(sorts.values())
+            for place, _ in enumerate(of_a_sort, 1)
+        ]
         expressions = [
             "count(*)",
             "count(*) FILTER (left(ltrim(line), 1) = '{')",
-            f"epoch_us(min({instant}))",
-            f"epoch_us(max({instant}))",
-            f"count({instant})",
+            "epoch_us(min(instant))",
+            "epoch_us(max(instant))",
+            "count(instant)",
             *kinds,
         ]
-        found = self._database.execute(f"SELECT {sql.listed(expressions)} FROM {scan.source}").fetchone()
+        values = f"(SELECT {sql.listed(['line', f'{instant} AS instant', *lists])} FROM {scan.source})"
+        found = self._database.execute(f"SELECT {sql.listed(expressions)} FROM {values}").fetchone()
         rows, objects, first, last, dated, *kinds_found = found or ()
         if objects != rows:
-            raise MalformedRow(
-                "Lines of an answer are not JSON objects.", table=raw.task.table.name, lines=rows - objects
-            )
+            raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name, lines=rows - objects)
         return Look(
             rows=rows,
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
-            kinds={field: Kind(kind) for field, kind in zip(fields, kinds_found, strict=True)},
+            kinds=dict(zip(chain(*sorts.values()), map(Kind, kinds_found), strict=True)),
         )
 
-    def _repeated(self, raw: RawFile, fields: tuple[str, ...]) -> Path | None:
-        """Write the hashes of identities that several rows share to a file beside *raw*; return it if there are any."""
-        table = raw.task.table
-        scan = Scan(raw.path, {field: False for field in fields if field in identity.fields(table)})
-        target = raw.path.with_suffix(".repeated.parquet")
+    def _repeated(self, table: Table, path: Path, fields: tuple[str, ...]) -> Path | None:
+        """Write the hashes of identities that several rows share to a file; return it if there are any."""
+        identifying = identity.fields(table)
+        scan = Scan(path, {field: False for field in fields if field.removeprefix(RAW) in identifying})
+        target = path.with_suffix(".repeated.parquet")
         count = self._database.execute(
             f"COPY (SELECT hash({identity.expression(table, scan)}) AS h FROM {scan.source} "
             f"GROUP BY h HAVING count(*) > 1) TO {sql.literal(target)} (FORMAT parquet)"
@@ -162,15 +188,16 @@ class Settled:
 class Plan:
     """The columns of one table, before and after a file was looked at."""
 
-    def __init__(self, table: Table, known: tuple[Column, ...]) -> None:
+    def __init__(self, table: Table, known: tuple[Column, ...], declared: Mapping[str, Type]) -> None:
         self._table = table
+        self._declared = declared
         self._known = known
         self._main = {column.field: column for column in known if column.field is not None and not column.variant}
 
     def kind(self, field: str, j: str) -> str:
         """Return the expression that tells what a value is, and whether its known column holds it."""
         main = self._main.get(field)
-        if main is None or main.type in {Type.TEXT, Type.DOUBLE, Type.BOOLEAN}:
+        if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
             return types.kind(j)
         fits = types.fits(j, main.type, self._wire(field))
         return f"CASE WHEN {fits} THEN {Kind.FITTING:d} ELSE {types.kind(j)} END"
@@ -178,11 +205,22 @@ class Plan:
     def settle(self, kinds: dict[str, Kind]) -> list[Settled]:
         """Return all columns of the table: the known ones, then the new ones that *kinds* ask for."""
         found = {column.name: column for column in self._known}
-        new = [field for field, kind in kinds.items() if kind and field not in self._main]
+        raw = {field.removeprefix(RAW) for field in kinds if field.startswith(RAW)}
+        kinds = {field: kind for field, kind in kinds.items() if not field.startswith(RAW)} | {
+            field: kinds.get(field, Kind(0)) for field in raw
+        }
+        new = [field for field, kind in kinds.items() if (kind or field in raw) and field not in self._main]
         mains = dict(self._main)
-        for field, name in columns.named(new, found.keys()).items():
-            mains[field] = Column(name, types.type_of(kinds[field]), field)
-            found[name] = mains[field]
+        # fields that are declared and did not come yet have their names, too: the order of arrival does not matter
+        expected = [field for field in self._declared if field not in self._main]
+        names = columns.named({*new, *expected}, found.keys())
+        for field in sorted(new):
+            kind = kinds[field] or Kind.TEXT
+            mains[field] = Column(names[field], types.type_of(kind, self._declared.get(field)), field)
+            found[names[field]] = mains[field]
+        for field in raw:
+            beside = columns.raw(mains[field])
+            found.setdefault(beside.name, beside)
         rest = {
             field: types.rest(kinds.get(field, Kind(0)), main.type, self._wire(field)) for field, main in mains.items()
         }
@@ -205,22 +243,21 @@ class Plan:
         return (known or Field("")).wire
 
 
-def _query(raw: RawFile, settled: list[Settled], kinds: dict[str, Kind], repeated: Path | None) -> str:
-    table = raw.task.table
+def _query(task: Task, path: Path, settled: list[Settled], kinds: dict[str, Kind], repeated: Path | None) -> str:
+    table = task.table
     there = {field for field, kind in kinds.items() if kind}
     as_json = {one.main.field for one in settled if one.rest or one.main.type is Type.JSON}
-    scan = Scan(raw.path, {field: field in as_json for field in kinds if field in there | {*identity.fields(table)}})
+    identifying = {*identity.fields(table)}
+    used = [field for field in kinds if field in there or field.removeprefix(RAW) in identifying]
+    scan = Scan(path, {field: field in as_json for field in used})
     same = identity.expression(table, scan)
     names = [sql.name(one.column.name) for one in settled]
-    values = {
-        one.column.name: _value(one, scan) if one.column.field in there else f"NULL::{types.SQL_TYPE[one.column.type]}"
-        for one in settled
-    }
+    values = {one.column.name: _value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
     chosen = sql.listed(f"{value} AS {sql.name(name)}" for name, value in values.items())
     if repeated is None:
-        return _since(raw, settled, f"SELECT {chosen} FROM {scan.source}")
+        return _since(task, settled, f"SELECT {chosen} FROM {scan.source}")
     hashes = f"(SELECT h FROM read_parquet({sql.literal(repeated)}))"
     once = f"SELECT {chosen} FROM {scan.source} WHERE hash({same}) NOT IN {hashes}"
     several = f"SELECT {chosen}, {same} AS {SAME} FROM {scan.source} WHERE hash({same}) IN {hashes}"
@@ -232,17 +269,22 @@ def _query(raw: RawFile, settled: list[Settled], kinds: dict[str, Kind], repeate
     else:
         latest = _counted(several, _latest_first(table, settled, names))
         again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {OCCURRENCE} = 1"
-    return _since(raw, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
+    return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
 
 
 def _counted(several: str, order: str) -> str:
     return f"SELECT *, row_number() OVER (PARTITION BY {SAME} ORDER BY {order}) AS {OCCURRENCE} FROM ({several})"
 
 
-def _value(one: Settled, scan: Scan) -> str:
+def _value(one: Settled, scan: Scan, there: set[str]) -> str:
     """Return the expression of a column's value: null where the value goes to another column of its field."""
     column, main = one.column, one.main
     field = str(column.field)
+    if columns.is_raw(column):
+        field = f"{RAW}{field}"
+        return scan.text(field) if field in there else "NULL::VARCHAR"
+    if field not in there:
+        return f"NULL::{types.SQL_TYPE[column.type]}"
     text = scan.text(field)
     j = scan.json(field) if scan.forms[field] else text
     if not one.rest:
@@ -262,12 +304,12 @@ def _latest_first(table: Table, settled: list[Settled], names: list[str]) -> str
     return sql.listed([*cursor, *(f"{name} DESC NULLS LAST" for name in names)])
 
 
-def _since(raw: RawFile, settled: list[Settled], query: str) -> str:
+def _since(task: Task, settled: list[Settled], query: str) -> str:
     """Restrict a listing to rows whose replication key is not older than the start date; without one they stay."""
-    if raw.task.since is None:
+    if task.since is None:
         return query
-    cursor = next(sql.name(one.column.name) for one in settled if _is_cursor(one.column, raw.task.table))
-    since = f"{sql.literal(raw.task.since.isoformat())}::TIMESTAMPTZ"
+    cursor = next(sql.name(one.column.name) for one in settled if _is_cursor(one.column, task.table))
+    since = f"{sql.literal(task.since.isoformat())}::TIMESTAMPTZ"
     return f"SELECT * FROM ({query}) WHERE {cursor} >= {since} OR {cursor} IS NULL"
 
 

@@ -11,6 +11,9 @@ from enum import IntFlag
 
 from reiterate.catalog.model import Type, Wire
 
+LONGEST_INSTANT = 64
+"""No instant is spelled in more characters."""
+
 EXACT_DOUBLE = 2**53
 """Beyond it a double does not hold every integer."""
 
@@ -28,32 +31,52 @@ class Kind(IntFlag):
     """objects, arrays, and numbers that neither 64 bits nor a double can hold"""
     FITTING = 64
     """whatever it was, its column holds it"""
+    TIMESTAMP = 128
+    """a text that names an instant with its offset"""
+    DATE = 256
+    """a text that names a day"""
+
+
+TEXTS = Kind.TEXT | Kind.TIMESTAMP | Kind.DATE
+"""Whatever is a string in JSON."""
 
 
 TYPE_OF = {
     Kind.TEXT: Type.TEXT,
+    Kind.TIMESTAMP: Type.TEXT,
+    Kind.DATE: Type.TEXT,
     Kind.JSON: Type.JSON,
     Kind.DOUBLE: Type.DOUBLE,
     Kind.INTEGER: Type.BIGINT,
     Kind.WIDE_INTEGER: Type.BIGINT,
     Kind.BOOLEAN: Type.BOOLEAN,
 }
-"""The type of a column for each kind; of several kinds, the first here settles the column."""
+"""The type of a column that holds each kind beside others; of several kinds, the first here settles the column."""
+
+ALONE = {Kind.TIMESTAMP: Type.TIMESTAMP, Kind.DATE: Type.DATE}
+"""The type of a new column whose texts are all of one of these kinds."""
 
 HOLDS = {
-    Type.TEXT: Kind.TEXT,
+    Type.TEXT: TEXTS,
+    Type.TIMESTAMP: Kind.TIMESTAMP,
+    Type.DATE: Kind.DATE,
     Type.BIGINT: Kind.INTEGER | Kind.WIDE_INTEGER,
     Type.DOUBLE: Kind.DOUBLE | Kind.INTEGER,
     Type.BOOLEAN: Kind.BOOLEAN,
-    Type.JSON: Kind.TEXT | Kind.INTEGER | Kind.WIDE_INTEGER | Kind.DOUBLE | Kind.BOOLEAN | Kind.JSON,
+    Type.JSON: TEXTS | Kind.INTEGER | Kind.WIDE_INTEGER | Kind.DOUBLE | Kind.BOOLEAN | Kind.JSON,
 }
 """The kinds that a column of the type holds exactly."""
 
 
 def kind(j: str) -> str:
     """Return the kind of a value; 0 for null. A decimal fraction counts as a double, as everywhere in JSON."""
+    bare = f"({j}->>'$')"
     return f"""(CASE left({j}, 1)
-        WHEN '"' THEN {Kind.TEXT:d}
+        WHEN '"' THEN CASE
+            WHEN substring({j}, 6, 1) <> '-' OR strlen({j}) > {LONGEST_INSTANT} THEN {Kind.TEXT:d}
+            WHEN {instant(bare)} IS NOT NULL THEN {Kind.TIMESTAMP:d}
+            WHEN {day(bare)} IS NOT NULL THEN {Kind.DATE:d}
+            ELSE {Kind.TEXT:d} END
         WHEN '{{' THEN {Kind.JSON:d} WHEN '[' THEN {Kind.JSON:d}
         WHEN 't' THEN {Kind.BOOLEAN:d} WHEN 'f' THEN {Kind.BOOLEAN:d}
         WHEN 'n' THEN 0
@@ -70,11 +93,13 @@ def kind(j: str) -> str:
 
 def fits(j: str, type_: Type, wire: Wire) -> str:
     """Return whether a column of *type_* holds the value exactly (a boolean, false for null)."""
-    text = f"left({j}, 1) = '\"'"
+    text = f"coalesce(left({j}, 1) = '\"', false)"
     bare = f"({j}->>'$')"
     match type_, wire:
         case Type.JSON, Wire.JSON_TEXT:
             return f"({kind(j)} <> 0 AND (NOT {text} OR json_valid({bare})))"
+        case Type.TEXT, _:
+            return text
         case Type.BIGINT, _:
             whole = f"regexp_full_match({j}, '-?[0-9]{{1,15}}\\.0')"
             return f"({kind(j)} & {HOLDS[Type.BIGINT]:d} <> 0 OR coalesce({whole}, false))"
@@ -109,10 +134,15 @@ def value(j: str, s: str, type_: Type, wire: Wire) -> str:
 
 def instant(s: str) -> str:
     """Return the instant that a text names with its offset, as events have it or in ISO form; else null."""
-    iso = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)"
+    fraction = r"\.\d{1,6}0*"
+    iso = rf"\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:\d\d({fraction})?(Z|[+-]\d\d:?\d\d)"
+    # some are exported with a second fraction, of nothing (FACTS.md 7.2)
+    mangled = rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{fraction})\.0+Z"
     return (
         f"coalesce(try_strptime({s}, '%Y-%m-%d %H:%M:%S %z'), "
-        f"CASE WHEN regexp_full_match({s}, '{iso}') THEN TRY_CAST({s} AS TIMESTAMPTZ) END)"
+        f"CASE WHEN regexp_full_match({s}, '{iso}') THEN TRY_CAST({s} AS TIMESTAMPTZ) "
+        f"WHEN regexp_full_match({s}, '{mangled}') "
+        rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END)"
     )
 
 
@@ -132,8 +162,12 @@ SQL_TYPE = {
 """DuckDB's name of each type."""
 
 
-def type_of(kinds: Kind) -> Type:
-    """Return the type of a new column for values of *kinds*."""
+def type_of(kinds: Kind, declared: Type | None = None) -> Type:
+    """Return the type of a new column for values of *kinds*: as the source *declared* it, if that holds any of them."""
+    if declared is not None and kinds & HOLDS[declared]:
+        return declared
+    if (alone := ALONE.get(kinds & TEXTS)) is not None:
+        return alone
     return next(type_ for kind_, type_ in TYPE_OF.items() if kinds & kind_)
 
 
