@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reiterate.ledger import Ledger
     from reiterate.parse import Parser
     from reiterate.settings import Reading
+    from reiterate.shape import Shape
     from reiterate.sinks import Change, Sink
 
 SAMPLE = timedelta(days=1)
@@ -128,6 +129,7 @@ def with_source(
     client: Client,
     parser: Parser,
     *,
+    shape: Shape,
     directory: Path,
     clock: Callable[[], datetime],
 ) -> Verified:
@@ -136,7 +138,7 @@ def with_source(
     notes: list[str] = []
     rows = 0
     for number, window in enumerate(windows):
-        task = Task(table, window, Write.MERGE)
+        task = Task(table, window, Write.MERGE, shape=shape)
         try:
             raw = extract.fetch(
                 task, client.caller(), directory / f"{table.name}-{number}.ndjson", pool=map, clock=clock

@@ -167,6 +167,12 @@ class LoadError(ReiterateError):
     hint = "Nothing of this load was kept; the next sync loads it again."
 
 
+class SchemaFrozen(LoadError):
+    """These rows would change the columns of a table whose schema is frozen."""
+
+    hint = "Set schema_policy to evolve or discard for the table, or leave the fields out with omit_columns."
+
+
 class DestinationBusy(LoadError):
     """Another process holds the destination."""
 

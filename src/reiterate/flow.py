@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reiterate.errors import SpoolError
+from reiterate.shape import Shape
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Job:
     table: str
     window: Window
     started_at: datetime
+    asked: str = ""
+    """the fields that were asked for, as the table's shape has it"""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Task:
     job: Job | None = None
     only: tuple[str, ...] = ()
     """the parts that are wanted, by their value or by a glob of their label; all if empty"""
+    shape: Shape = field_of(default_factory=Shape)
+    """the columns that are wanted"""
 
     def __str__(self) -> str:
         return f"{self.table.name} ({self.scope})"
@@ -172,6 +177,8 @@ class Batch:
     query: str
     source_rows: int
     """rows of the raw file, repetitions included"""
+    discarded: tuple[Column, ...] = ()
+    """columns that these rows would have added, had their table's schema not been closed"""
 
     @property
     def task(self) -> Task:
@@ -204,6 +211,8 @@ class Loaded:
     """reading, in seconds; loading is ``load_seconds``"""
     load_seconds: float
     new_columns: tuple[Column, ...] = ()
+    discarded: tuple[Column, ...] = ()
+    """columns that were not added, by the table's schema policy"""
 
 
 # ── what else a run yields ───────────────────────────────────────────────────────────────────────────────────────────
@@ -311,6 +320,7 @@ class TableSummary:
     requests: int = 0
     seconds: float = 0.0
     new_columns: tuple[Column, ...] = ()
+    discarded: frozenset[Column] = frozenset()
     errors: tuple[ReiterateError, ...] = ()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Ledger:
             self._by_table[fact.table].append(fact)
         self._jobs = tuple(jobs)
         self._refusals = tuple(refusals)
+
+    def without_jobs(self) -> Ledger:
+        """Return the same without jobs, for who must not go on with them."""
+        return Ledger(chain(*self._by_table.values()), (), self._refusals)
 
     def of(self, table: str) -> Sequence[Fact]:
         """Return the facts about *table*, oldest read first."""

@@ -58,11 +58,11 @@ def _tasks(table: Table, reading: Reading, ledger: Ledger, *, now: datetime) -> 
             yield from _windows(table, reading, ledger.of(table.name), ledger.jobs(table.name), now=now)
         case Listing() if table.cursor is not None:
             # merged and restricted here, not by the request: states change without the cursor moving (FACTS.md 11)
-            yield Task(table, Whole(), Write.MERGE, since=reading.start)
+            yield Task(table, Whole(), Write.MERGE, since=reading.start, shape=reading.shape)
         case ListMembers():
-            yield Task(table, Whole(), Write.REPLACE, only=reading.lists)
+            yield Task(table, Whole(), Write.REPLACE, only=reading.lists, shape=reading.shape)
         case Listing() | KeyedValues():
-            yield Task(table, Whole(), Write.REPLACE)
+            yield Task(table, Whole(), Write.REPLACE, shape=reading.shape)
         case _:
             assert_never(table.read)
 
@@ -90,7 +90,7 @@ def _windows(
     read = [fact.window for fact in facts if fact.window is not None]
     settled = [window for fact in facts if (window := _settled(fact, reading.lookback)) is not None]
     rate = _bytes_per_s(facts)
-    usable = [job for job in jobs if _usable(job, reading.lookback, now)]
+    usable = [job for job in jobs if _usable(job, reading, now)]
     for gap in gaps(whole, settled):
         for window, job in _pieces(gap, _length(reading.window, rate), usable):
             first_read = isinstance(table.identity, ByEvent) and not any(window.overlaps(other) for other in read)
@@ -100,6 +100,7 @@ def _windows(
                 Write.APPEND if first_read else Write.MERGE,
                 size_bytes=None if rate is None else rate * window.length.total_seconds(),
                 job=job,
+                shape=reading.shape,
             )
 
 
@@ -107,21 +108,28 @@ def resync(table: Table, reading: Reading, ledger: Ledger, *, of: Window) -> lis
     """Return the tasks that read the time *of* an export table again, whatever was read; they remove nothing."""
     rate = _bytes_per_s(ledger.of(table.name))
     return [
-        Task(table, window, Write.MERGE, size_bytes=None if rate is None else rate * window.length.total_seconds())
+        Task(
+            table,
+            window,
+            Write.MERGE,
+            size_bytes=None if rate is None else rate * window.length.total_seconds(),
+            shape=reading.shape,
+        )
         for window in of.cut(_length(reading.window, rate))
     ]
 
 
-def left_over(ledger: Ledger, lookback: Callable[[str], timedelta], *, now: datetime) -> list[Job]:
+def left_over(ledger: Ledger, reading: Callable[[str], Reading], *, now: datetime) -> list[Job]:
     """Return the jobs of earlier runs that nobody will go on with, and that may still take places at Iterable."""
     return [
-        job for job in ledger.jobs() if now - job.started_at < JOBS_LAST and not _usable(job, lookback(job.table), now)
+        job for job in ledger.jobs() if now - job.started_at < JOBS_LAST and not _usable(job, reading(job.table), now)
     ]
 
 
-def _usable(job: Job, lookback: timedelta, now: datetime) -> bool:
-    """Return whether a job of an earlier run may be gone on with: its window was settled when it was started."""
-    return now - job.started_at < JOBS_LAST and job.window.end <= job.started_at - lookback
+def _usable(job: Job, reading: Reading, now: datetime) -> bool:
+    """Return whether a job of an earlier run may be gone on with: for the same fields of a window that was settled."""
+    settled = job.window.end <= job.started_at - reading.lookback
+    return settled and now - job.started_at < JOBS_LAST and job.asked == reading.shape.asked
 
 
 def _pieces(gap: Window, length: timedelta, jobs: Iterable[Job]) -> Iterator[tuple[Window, Job | None]]:

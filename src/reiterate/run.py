@@ -216,4 +216,5 @@ def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Fai
         seconds=raw.seconds,
         load_seconds=time.monotonic() - began,
         new_columns=outcome.new_columns,
+        discarded=batch.discarded,
     )

@@ -69,5 +69,6 @@ def _with(so_far: TableSummary, event: Loaded) -> TableSummary:
         size_bytes=so_far.size_bytes + event.size_bytes,
         requests=so_far.requests + event.requests,
         seconds=so_far.seconds + event.seconds,
+        discarded=so_far.discarded | {*event.discarded},
         new_columns=so_far.new_columns + event.new_columns,
     )

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import ByEvent, Type
 from reiterate.flow import Column
-from reiterate.parse import first_columns, snake_case
-from reiterate.parse.columns import EVENT_ID, LONGEST_NAME, VARIANTS, named, variant, with_catalog
+from reiterate.parse import first_columns
+from reiterate.parse.columns import EVENT_ID, VARIANTS, named, variant, with_catalog
+from reiterate.shape import LONGEST_NAME, snake_case
 
 if TYPE_CHECKING:
     from random import Random

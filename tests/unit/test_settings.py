@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reiterate import catalog
 from reiterate.errors import SettingsError
 from reiterate.settings import Connection, Destination, Gateway, Reading, Secret, describe, load
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TABLES = ("campaigns", "email_click", "email_open", "list_users", "templates", "users")
+KNOWN = {name: catalog.TABLES[name] for name in TABLES}
 KEY = "0123456789abcdef0123456789abcdef"
 BASE: dict[str, Any] = {"api_key": KEY, "start_date": "09/01/2026"}
 
@@ -57,7 +59,7 @@ def loaded(
         path = Path("reiterate.toml")
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         path.chmod(0o600)
-    read = load(connection=connection, file=file, overrides=overrides, environ=environ, known_tables=TABLES, now=NOW)
+    read = load(connection=connection, file=file, overrides=overrides, environ=environ, known_tables=KNOWN, now=NOW)
     return read.connection, read.notices
 
 

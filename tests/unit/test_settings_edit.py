@@ -82,7 +82,7 @@ def test_a_first_connection_makes_a_file_for_its_owner_alone() -> None:
     assert FILE.stat().st_mode & 0o777 == 0o600
     assert list_connections(FILE) == ["shop"]
     assert [path.name for path in Path().iterdir()] == ["reiterate.toml"]
-    read = load(overrides={}, environ={}, known_tables=(), now=datetime(2026, 11, 23, tzinfo=UTC))
+    read = load(overrides={}, environ={}, known_tables={}, now=datetime(2026, 11, 23, tzinfo=UTC))
     assert read.connection.api_key.reveal() == "a-key"
     assert read.notices == ()
 

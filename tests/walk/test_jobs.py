@@ -233,7 +233,8 @@ def test_a_job_that_iterable_forgot_is_started_again(simulator: Simulator, tmp_p
     replica.execute(
         file,
         """INSERT INTO _reiterate_jobs VALUES
-        (1, 'email_open', current_date - INTERVAL 4 DAY, current_date - INTERVAL 2 DAY, now() - INTERVAL 1 MINUTE)""",
+        (1, 'email_open', current_date - INTERVAL 4 DAY, current_date - INTERVAL 2 DAY, now() - INTERVAL 1 MINUTE,
+        '')""",
     )
     _, last = sync(simulator, file)
     assert [] == last.problems

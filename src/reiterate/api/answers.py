@@ -224,4 +224,8 @@ def check_last_line(file: Path, path: str) -> None:
     try:
         json.loads(last)
     except ValueError:
-        raise TransientError("An answer ended inside a row.", becomes=ExportCut, tries=CUT_TRIES, path=path) from None
+        raise inside_a_row(path) from None
+
+
+def inside_a_row(path: str) -> TransientError:
+    return TransientError("An answer ended inside a row.", becomes=ExportCut, tries=CUT_TRIES, path=path)

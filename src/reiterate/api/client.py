@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
@@ -34,13 +35,15 @@ from reiterate.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from reiterate.settings import Gateway, Secret
 
 Answer = TypeVar("Answer")
+Rewrite = Callable[[bytes], bytes]
+"""Makes another line, with its line break, of one without; a ValueError says that the line is not whole."""
 
 CONNECT_TIMEOUT_S = 15.0
 CHUNK_BYTES = 1 << 20
@@ -301,19 +304,31 @@ class Caller:
 
         self._retrying(look)
 
-    def download(self, path: str, params: Mapping[str, str], target: Path, *, json_lines: bool) -> Downloaded:
+    def download(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        target: Path,
+        *,
+        json_lines: bool,
+        rewrite: Rewrite | None = None,
+    ) -> Downloaded:
         """
         Write the lines that ``GET path`` streams to *target*, whole or not at all; with *json_lines* each is an object.
+
+        What *rewrite* makes of each line is written in its place.
 
         :raises ExportCut: when the stream broke off, or ended inside a line, in every try
         """
         try:
-            return self._retrying(lambda: self._lines(self._open(path, params), target, path, json_lines=json_lines))
+            return self._retrying(
+                lambda: self._lines(self._open(path, params), target, path, json_lines=json_lines, rewrite=rewrite)
+            )
         except SourceError:
             target.unlink(missing_ok=True)
             raise
 
-    def follow(self, link: str, target: Path, *, after: Downloaded) -> Downloaded:
+    def follow(self, link: str, target: Path, *, after: Downloaded, rewrite: Rewrite | None = None) -> Downloaded:
         """
         Write the JSON lines behind a signed *link* to *target*, whole or not at all.
 
@@ -324,7 +339,9 @@ class Caller:
         """
         try:
             return self._retrying(
-                lambda: self._lines(self.client.follow(link), target, "a file", json_lines=True, after=after)
+                lambda: self._lines(
+                    self.client.follow(link), target, "a file", json_lines=True, after=after, rewrite=rewrite
+                )
             )
         except SourceError:
             target.unlink(missing_ok=True)
@@ -338,11 +355,12 @@ class Caller:
         *,
         json_lines: bool,
         after: Downloaded = NOTHING,
+        rewrite: Rewrite | None = None,
     ) -> Downloaded:
         rows = size_bytes = 0
         last = b"\n"
         with target.open("wb") as file, opened as chunks:
-            for chunk in chunks:
+            for chunk in chunks if rewrite is None else _rewritten(chunks, rewrite, path):
                 self.client.pacer.check()
                 _write(file, chunk)
                 rows += chunk.count(b"\n")
@@ -398,6 +416,21 @@ class Caller:
             self.listener.waiting,
             exact=error.retry_after_s is not None,
         )
+
+
+def _rewritten(chunks: Iterator[bytes], rewrite: Rewrite, path: str) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        try:
+            yield b"".join(map(rewrite, filter(bytes.strip, lines)))
+        except ValueError as error:
+            raise MalformedRow(path=path) from error
+    if rest.strip():
+        try:
+            yield rewrite(rest)
+        except ValueError:
+            raise answers.inside_a_row(path) from None
 
 
 def _write(file: IO[bytes], chunk: bytes) -> None:

@@ -126,6 +126,9 @@ class ByEvent:
     fields: tuple[str, ...]
 
 
+PERSON = ("email", "itblUserId", "userId")
+"""Whose event it is: the first that the row has."""
+
 Identity = ByFields | ByFirst | ByEvent
 
 
@@ -164,6 +167,23 @@ class Table:
                 return f"GET {path}?{parameter}="
             case KeyedValues(path):
                 return f"GET {path}/{{table}}/{{key}}"
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The fields without which rows could not be told apart or placed in time."""
+        person = PERSON if isinstance(self.identity, ByEvent) else ()
+        return frozenset((*self.key, *self.identity.fields, *person, *([self.cursor] if self.cursor else [])))
+
+    @property
+    def clear(self) -> frozenset[str]:
+        """The fields of :attr:`needed` that must be seen as they are: times, and ids that are no person's."""
+        return self.needed - {*PERSON} - ({*self.identity.fields} if isinstance(self.identity, ByEvent) else set()) | (
+            {self.cursor} if self.cursor else set()
+        )
+
+    def knows(self, field: str | None) -> bool:
+        """Return whether a column of *field* needs no explanation: it is technical, or in the catalog."""
+        return field is None or self.field(field) is not None
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)

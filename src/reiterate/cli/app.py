@@ -57,6 +57,9 @@ def sync(
     *,
     settings: dict[str, Any],
     json_logs: JsonLogs = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read, write nothing, and show which columns would be new.")
+    ] = False,
 ) -> None:
     """
     Replicate what is due into the destination.
@@ -65,7 +68,10 @@ def sync(
     """
     connection = _connection(settings)
     with stoppable() as stop:
-        raise typer.Exit(render.follow(library.sync(connection, stop=stop), json_logs=json_logs))
+        status = render.follow(library.sync(connection, stop=stop, dry_run=dry_run), json_logs=json_logs)
+    if dry_run:
+        words.err().print("This was a dry run: nothing was written.")
+    raise typer.Exit(status)
 
 
 def _connection(settings: dict[str, Any]) -> Connection:

@@ -36,6 +36,8 @@ SETTINGS: dict[str, Any] = {
     "lookback": Annotated[Text, _option("lookback", "Read again what happened so long before the last sync (2h).")],
     "rate_limit_factor": Annotated[Text, _option("rate_limit_factor", "Multiplies Iterable's rate limits (1.0).")],
     "spool_in_gb": Annotated[Text, _option("spool_in_gb", "Most that raw files may take on disk (4).")],
+    "schema_policy": Annotated[Text, _option("schema_policy", "New columns: evolve, freeze or discard (evolve).")],
+    "column_names": Annotated[Text, _option("column_names", "snake_case, or source for Iterable's spelling.")],
     "destination": Annotated[Text, _option("destination", "Where rows go: duckdb:///FILE, or a name in the file.")],
     "dataset": Annotated[Text, _option("dataset", "Schema in the destination (iterable).")],
 }

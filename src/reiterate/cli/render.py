@@ -32,7 +32,7 @@ from reiterate.flow import (
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console, RenderableType
 
@@ -94,6 +94,7 @@ def as_dict(event: Event) -> dict[str, Any]:
                 "seconds": round(event.seconds, 3),
                 "load_seconds": round(event.load_seconds, 3),
                 "new_columns": [column.name for column in event.new_columns],
+                "discarded": [column.name for column in event.discarded],
             }
         case Failed(_, error):
             return said | {"error_type": type(error).__name__, "error": str(error)}
@@ -154,6 +155,7 @@ def _line(event: Event) -> str:
                 f"{words.number(event.changed)} changed, {words.number(event.removed)} removed, "
                 f"{words.size(event.size_bytes)} in {words.duration(event.seconds)}"
                 + (f"; new columns: {_names(event.new_columns)}" if event.new_columns else "")
+                + (f"; left out: {_names(event.discarded)}" if event.discarded else "")
             )
         case Failed(task, error):
             return f"{task}: FAILED: {error}"
@@ -161,7 +163,7 @@ def _line(event: Event) -> str:
             return ""
 
 
-def _names(columns: tuple[Column, ...]) -> str:
+def _names(columns: Iterable[Column]) -> str:
     return ", ".join(column.name for column in columns)
 
 
@@ -312,6 +314,11 @@ def summary(event: RunFinished, console: Console) -> None:
     for one in event.tables:
         if one.new_columns:
             console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}", markup=False)
+        if one.discarded:
+            names = _names(sorted(one.discarded, key=lambda column: column.name))
+            console.print(
+                f"{one.table.name}: {len(one.discarded)} columns left out by its schema policy: {names}", markup=False
+            )
     for problem in event.problems:
         console.print(problem, markup=False)
     console.print(f"{_STATUS[event.status]} {words.number(event.rows)} rows read in {words.duration(event.elapsed_s)}.")

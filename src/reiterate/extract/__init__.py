@@ -68,7 +68,7 @@ def fetch(
         case Export() as read:
             arrived = exports.fetch(task, read, caller, target)
         case Listing() as read:
-            arrived = listings.fetch(read, caller, target)
+            arrived = listings.fetch(task, read, caller, target)
         case ListMembers() as read:
             arrived = members.fetch(task, read, caller, target)
         case KeyedValues() as read:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from reiterate.shape import matches
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reiterate.api import Caller, Downloaded
+    from reiterate.api import Caller, Downloaded, Rewrite
     from reiterate.catalog.model import Export
     from reiterate.flow import Task
+
+LONGEST_FIELDS = 1500
+"""An address may have 2,048 bytes (FACTS.md 4.2)."""
+
+UNCLEAR = {*"*?[],_"}
+"""In the name of a field that the catalog does not know."""
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S +00:00"
 """swagger: ``yyyy-MM-dd HH:mm:ss [ZZ]``"""
@@ -26,7 +34,13 @@ def fetch(task: Task, read: Export, caller: Caller, target: Path) -> Downloaded:
     if not isinstance(task.scope, Window):
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
-    return caller.download(read.path, window_params(read, task.scope), target, json_lines=True)
+    params = {**window_params(read, task.scope), **wanted_fields(task)}
+    return caller.download(read.path, params, target, json_lines=True, rewrite=rewriting(task))
+
+
+def rewriting(task: Task) -> Rewrite | None:
+    """Return what hides values on the way to the disk, if any are to be hidden."""
+    return task.shape.disguise_line if task.shape.hashed else None
 
 
 def window_params(read: Export, window: Window) -> dict[str, str]:
@@ -36,3 +50,23 @@ def window_params(read: Export, window: Window) -> dict[str, str]:
         "startDateTime": window.start.strftime(TIME_FORMAT),
         "endDateTime": window.end.strftime(TIME_FORMAT),
     }
+
+
+def wanted_fields(task: Task) -> dict[str, str]:
+    """
+    Return the parameters that keep unwanted fields from travelling.
+
+    Globs, and names that may be column names, cannot be asked for, nor more than an address can hold; what comes all
+    the same is left out when it is parsed.
+    """
+    known = [field.name for field in task.table.fields]
+    for parameter, patterns in (("onlyFields", task.shape.only), ("omitFields", task.shape.omitted)):
+        named = [field for field in known if matches(field, patterns)]
+        named += [each for each in patterns if not any(matches(field, [each]) for field in known)]
+        if any(UNCLEAR & {*each} for each in named if each not in known):
+            continue
+        chosen = {*named} | task.table.needed if parameter == "onlyFields" else {*named} - task.table.needed
+        asked = ",".join(sorted(chosen))
+        if patterns and len(quote(asked)) <= LONGEST_FIELDS:
+            return {parameter: asked}
+    return {}

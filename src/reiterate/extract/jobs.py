@@ -27,7 +27,7 @@ from reiterate.errors import (
     Unauthorized,
     Unreachable,
 )
-from reiterate.extract.exports import window_params
+from reiterate.extract.exports import rewriting, wanted_fields, window_params
 from reiterate.flow import Job
 from reiterate.windows import Window
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from reiterate.api import Caller
+    from reiterate.api import Caller, Rewrite
     from reiterate.catalog.model import Export
     from reiterate.flow import Task
 
@@ -83,7 +83,7 @@ def fetch(
             book.keep(job)
             _pause(job, "started", caller, FIRST_POLL_S)
         try:
-            state, arrived = _collect(job, caller, target)
+            state, arrived = _collect(job, caller, target, rewriting(task))
         except SourceError as error:
             if isinstance(error, Unreachable | GatewayError) or _status(error) >= HTTPStatus.TOO_MANY_REQUESTS:
                 raise  # the job goes on; so may the next run
@@ -102,7 +102,7 @@ def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], date
     if not isinstance(task.scope, Window):
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
-    wanted = {**window_params(read, task.scope), "outputFormat": "application/x-json-stream"}
+    wanted = {**window_params(read, task.scope), **wanted_fields(task), "outputFormat": "application/x-json-stream"}
     started_at = clock()
     try:
         answer = caller.json(START, method="POST", document=wanted)
@@ -113,7 +113,7 @@ def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], date
     job_id = answer.get("jobId") if isinstance(answer, dict) else None
     if not isinstance(job_id, int):
         raise MalformedRow("An answer has no `jobId`.", path=START)
-    return Job(job_id, task.table.name, task.scope, started_at)
+    return Job(job_id, task.table.name, task.scope, started_at, task.shape.asked)
 
 
 def give_up(job: Job, caller: Caller, book: JobBook) -> None:
@@ -129,9 +129,9 @@ def _status(error: SourceError) -> int:
     return int(error.facts.get("status", 0))
 
 
-def _collect(job: Job, caller: Caller, target: Path) -> tuple[str, Downloaded]:
+def _collect(job: Job, caller: Caller, target: Path, rewrite: Rewrite | None) -> tuple[str, Downloaded]:
     """Fetch the files of *job* until it is final; return its state and what arrived."""
-    files = _Files(job, caller, target)
+    files = _Files(job, caller, target, rewrite)
     poll_s, idle_s = FIRST_POLL_S, 0.0
     while True:
         state, fresh = files.look()
@@ -162,6 +162,7 @@ class _Files:
     job: Job
     caller: Caller
     target: Path
+    rewrite: Rewrite | None
     names: set[str] = field(default_factory=set)
     last: str = ""
     had: Downloaded = NOTHING
@@ -208,7 +209,7 @@ class _Files:
         part = self.target.with_suffix(".part")
         for _ in range(LINK_TRIES):
             try:
-                arrived = self.caller.follow(link, part, after=self.had)
+                arrived = self.caller.follow(link, part, after=self.had, rewrite=self.rewrite)
             except (LinkExpired, ExportCut):
                 link = self._renewed(name)
             else:

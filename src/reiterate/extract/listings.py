@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from reiterate.api import Caller
     from reiterate.catalog.model import Listing
+    from reiterate.flow import Task
 
 PAGE_SIZE = 1000
 """The largest that Iterable gives; without a page size it gives 20, without a warning (FACTS.md 6)."""
@@ -24,7 +25,7 @@ LISTING_TRIES = 3
 Row = dict[str, Any]
 
 
-def fetch(read: Listing, caller: Caller, target: Path) -> Downloaded:
+def fetch(task: Task, read: Listing, caller: Caller, target: Path) -> Downloaded:
     """
     Write all rows of the listing to *target*; return how much that is.
 
@@ -34,7 +35,9 @@ def fetch(read: Listing, caller: Caller, target: Path) -> Downloaded:
     with target.open("w", encoding="utf-8") as file:
         for call in read.calls:
             for row in rows(read, caller, dict(call)):
-                size_bytes += file.write(json.dumps({**dict(call), **row}, separators=(",", ":")) + "\n")
+                size_bytes += file.write(
+                    json.dumps(task.shape.disguise({**dict(call), **row}), separators=(",", ":")) + "\n"
+                )
                 count += 1
             caller.listener.progress(count, size_bytes)
     return Downloaded(count, size_bytes)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from reiterate.api import Downloaded
-from reiterate.errors import SpoolError
 from reiterate.extract import listings
-from reiterate.flow import Part, Task, Write
+from reiterate.flow import Part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reiterate.api import Caller
+    from reiterate.api import Caller, Downloaded
     from reiterate.catalog.model import ListMembers
+    from reiterate.flow import Task
 
 
 def parts(task: Task, read: ListMembers, caller: Caller) -> tuple[Task, ...]:
     """Return one task per list."""
     names = {row[read.parents.id]: str(row.get("name", "")) for row in listings.rows(read.parents, caller, {})}
     return tuple(
-        Task(task.table, Part(read.parameter, list_id, name), Write.REPLACE)
+        replace(task, scope=Part(read.parameter, list_id, name), only=())
         for list_id, name in sorted(names.items())
         if not task.only or any(one == str(list_id) or fnmatchcase(name, one) for one in task.only)
     )
@@ -37,18 +37,11 @@ def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> Downlo
     if not isinstance(task.scope, Part):
         message = f"members are read list by list, not by {task.scope}"
         raise TypeError(message)
-    lines = target.with_suffix(".txt")
-    try:
-        arrived = caller.download(read.path, {read.parameter: str(task.scope.value)}, lines, json_lines=False)
-        if lines.stat().st_size != arrived.size_bytes:
-            raise SpoolError("A raw file was changed by somebody else.", file=lines)
-        count = size_bytes = 0
-        with lines.open(encoding="utf-8") as identifiers, target.open("w", encoding="utf-8") as file:
-            for line in identifiers:
-                if identifier := line.strip():
-                    kind = "email" if "@" in identifier else "userId"
-                    size_bytes += file.write(json.dumps({task.scope.field: task.scope.value, kind: identifier}) + "\n")
-                    count += 1
-    finally:
-        lines.unlink(missing_ok=True)
-    return Downloaded(count, size_bytes)
+    scope, shape = task.scope, task.shape
+
+    def row(line: bytes) -> bytes:
+        identifier = line.decode("utf-8", "surrogateescape").strip()
+        kind = "email" if "@" in identifier else "userId"
+        return f"{json.dumps(shape.disguise({scope.field: scope.value, kind: identifier}))}\n".encode()
+
+    return caller.download(read.path, {read.parameter: str(scope.value)}, target, json_lines=False, rewrite=row)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from reiterate.api import Downloaded
 from reiterate.errors import IncompleteRead, MalformedRow, SourceError
-from reiterate.flow import Part, Task, Write
+from reiterate.flow import Part, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ class Mapper(Protocol):
 def parts(task: Task, read: KeyedValues, caller: Caller) -> tuple[Task, ...]:
     """Return one task per metadata table."""
     names = sorted(_texts(caller.json(read.path), "name", read.path))
-    return tuple(Task(task.table, Part("table", name), Write.REPLACE) for name in names)
+    return tuple(replace(task, scope=Part("table", name)) for name in names)
 
 
 def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: Mapper) -> Downloaded:
@@ -58,7 +59,9 @@ def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: 
             if not isinstance(row, dict):
                 raise MalformedRow("A metadata value is not an object.", path=path)
             # the name as the list of tables spells it: the scope that a later read replaces
-            size_bytes += file.write(json.dumps({**row, "table": name}, separators=(",", ":")) + "\n")
+            size_bytes += file.write(
+                json.dumps(task.shape.disguise({**row, "table": name}), separators=(",", ":")) + "\n"
+            )
             count += 1
             caller.listener.progress(count, size_bytes)
     return Downloaded(count, size_bytes)

@@ -188,9 +188,17 @@ def verify(
             for table in tables_of(chosen):
                 found = audit.with_ledger(table, sink)
                 if source:
-                    windows = audit.samples(table, chosen.settings_of(table.name), ledger, number=sample, now=now_utc())
+                    reading = chosen.settings_of(table.name)
+                    windows = audit.samples(table, reading, ledger, number=sample, now=now_utc())
                     again = audit.with_source(
-                        table, windows, sink, client, parser, directory=Path(directory), clock=now_utc
+                        table,
+                        windows,
+                        sink,
+                        client,
+                        parser,
+                        shape=reading.shape,
+                        directory=Path(directory),
+                        clock=now_utc,
                     )
                     found = replace(
                         found,

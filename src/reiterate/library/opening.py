@@ -6,13 +6,14 @@ import os
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from reiterate.api import Client, Pacer, limit_of
 from reiterate.catalog import TABLES
 from reiterate.flow import Status
 from reiterate.settings import API_ADDRESSES, load
-from reiterate.sinks import DuckDBSink
+from reiterate.sinks import DuckDBSink, Rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reiterate.catalog.model import Table
     from reiterate.ledger import Ledger
     from reiterate.settings import Connection, Loaded
+    from reiterate.sinks import Sink
 
 
 def tables() -> tuple[Table, ...]:
@@ -39,7 +41,7 @@ def settings(connection: str | None = None, *, config: Path | str | None = None,
         file=None if config is None else Path(config),
         overrides=values,
         environ=os.environ,
-        known_tables=TABLES.keys(),
+        known_tables=TABLES,
         now=now_utc(),
     )
 
@@ -83,11 +85,18 @@ def look(connection: Connection) -> Iterator[DuckDBSink | None]:
         yield None if sink.empty else sink
 
 
+@contextmanager
+def rehearsal(connection: Connection) -> Iterator[Rehearsal]:
+    """Open the destination as it is, if it is, for a sync that writes nothing."""
+    with look(connection) as sink, TemporaryDirectory(prefix="reiterate-") as spool:
+        yield Rehearsal(sink, Path(spool))
+
+
 def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-def remember(pacer: Pacer, sink: DuckDBSink, ledger: Ledger, now: datetime) -> None:
+def remember(pacer: Pacer, sink: Sink, ledger: Ledger, now: datetime) -> None:
     """Let *pacer* know of the requests of the last minute, for Iterable counts them whoever made them."""
     if any(last.status is Status.RUNNING for last in sink.runs(1)):
         pacer.rest()  # it died, and nobody knows when

@@ -12,7 +12,7 @@ from reiterate import planner, run
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export
 from reiterate.errors import SettingsError
-from reiterate.library.opening import client_of, connection_of, now_utc, remember, sink_of, tables_of
+from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, sink_of, tables_of
 from reiterate.settings import day
 from reiterate.sinks import Run
 from reiterate.windows import span
@@ -33,13 +33,15 @@ def sync(
     *,
     config: Path | str | None = None,
     stop: Flag | None = None,
+    dry_run: bool = False,
     **values: Any,  # noqa: ANN401 (whatever the settings take)
 ) -> Iterator[Event]:
     """
     Replicate what is due, and yield what happens; the last event is RunFinished.
 
     Nothing happens until the iterator is asked. Setting *stop*, closing the iterator or an interrupt ends the run;
-    what is committed stays, and the next run goes on from there.
+    what is committed stays, and the next run goes on from there. A *dry_run* reads, writes nothing, and tells of the
+    columns that would be new.
 
     :raises SettingsError: when a setting is wrong; nothing was requested then
     :raises LoadError: when the destination cannot be opened
@@ -52,6 +54,7 @@ def sync(
         lambda ledger: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now),
         asked=_asked(chosen),
         now=now,
+        dry_run=dry_run,
     )
 
 
@@ -110,14 +113,21 @@ def _days_of(
 
 
 def _walk(
-    chosen: Connection, stop: Flag, tasks_for: Callable[[Ledger], Sequence[Task]], *, asked: str, now: datetime
+    chosen: Connection,
+    stop: Flag,
+    tasks_for: Callable[[Ledger], Sequence[Task]],
+    *,
+    asked: str,
+    now: datetime,
+    dry_run: bool = False,
 ) -> Iterator[Event]:
-    with closing(sink_of(chosen)) as sink, closing(client_of(chosen, stop)) as client:
+    opened = rehearsal(chosen) if dry_run else closing(sink_of(chosen))
+    with opened as sink, closing(client_of(chosen, stop)) as client:
         ledger = sink.ledger()
         remember(client.pacer, sink, ledger, now)
         record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
         walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
-        left_over = planner.left_over(ledger, lambda table: chosen.settings_of(table).lookback, now=now)
+        left_over = planner.left_over(ledger, chosen.settings_of, now=now)
         yield from run.run(walk, tasks_for(ledger), record, left_over=left_over)
 
 

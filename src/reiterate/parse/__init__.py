@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reiterate.parse.columns import first_columns, snake_case
+from reiterate.parse.columns import first_columns
 from reiterate.parse.relation import Parser
 
-__all__ = ["Parser", "first_columns", "snake_case"]
+__all__ = ["Parser", "first_columns"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from reiterate import sql
-from reiterate.catalog.model import ByEvent, ByFields, ByFirst
+from reiterate.catalog.model import PERSON, ByEvent, ByFields, ByFirst
 from reiterate.parse import columns, types
 from reiterate.parse.mend import RAW
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from reiterate.parse.scan import Scan
 
 SEPARATOR = "chr(31)"
-PERSON = ("email", "itblUserId", "userId")
-"""Whose event it is: the first that the row has."""
 
 
 def fields(table: Table) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ Their values move to a field of their own, as JSON text in plain ASCII, so that 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
+
+from reiterate import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,53 +46,16 @@ def mend(path: Path, target: Path) -> None:
 
 def _mended(line: bytes) -> bytes:
     try:
-        members = json.loads(
-            line.decode("utf-8", "surrogateescape"),
-            object_pairs_hook=_Members,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_Number,
-            strict=False,
-        )
+        members = exact_json.members(line)
     except ValueError:
         return line
-    if not isinstance(members, _Members):
-        return line
-    return f"{_text(_Members(_fit(members)))}\n".encode()
+    return f"{exact_json.dumps(exact_json.Members(_fit(members)))}\n".encode()
 
 
-class _Number(str):
-    """A number as it is spelled."""
-
-    __slots__ = ()
-
-
-class _Members(list[tuple[str, Any]]):
-    """The members of an object, in their order."""
-
-
-def _fit(members: _Members) -> Iterator[tuple[str, Any]]:
+def _fit(members: exact_json.Members) -> Iterator[tuple[str, Any]]:
     for name, value in members:
         fitting = UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
-        if UNFIT.search(_text(value, ascii_only=False)):
-            yield f"{RAW}{fitting}", _text(value)
+        if UNFIT.search(exact_json.dumps(value, escaped=False)):
+            yield f"{RAW}{fitting}", exact_json.dumps(value)
         else:
             yield fitting, value
-
-
-def _text(value: Any, *, ascii_only: bool = True) -> str:  # noqa: ANN401 (JSON is any)
-    """Return JSON text; without *ascii_only*, characters stand in it as they are, NUL too."""
-    match value:
-        case _Number():
-            return str(value)
-        case _Members():
-            inner = (
-                f"{_text(name, ascii_only=ascii_only)}:{_text(each, ascii_only=ascii_only)}" for name, each in value
-            )
-            return f"{{{','.join(inner)}}}"
-        case list():
-            return f"[{','.join(_text(each, ascii_only=ascii_only) for each in value)}]"
-        case str() if not ascii_only:
-            return f'"{value}"'
-        case _:
-            return json.dumps(value)

@@ -9,6 +9,7 @@ Nothing is inferred from a sample, and nothing of the file is held in memory.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,15 +21,16 @@ import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, Field, Type, Wire
-from reiterate.errors import MalformedRow
+from reiterate.errors import MalformedRow, SchemaFrozen
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import RAW, holds_nul, mend
 from reiterate.parse.scan import Scan
 from reiterate.parse.types import Kind
+from reiterate.shape import CustomFields, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -88,11 +90,13 @@ class Parser:
 
     def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...]) -> Batch:
         """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
-        table = raw.task.table
-        fields = self._fields(path)
-        plan = Plan(table, columns.with_catalog(table, known), raw.declared)
+        table, shape = raw.task.table, raw.task.shape
+        needed = table.needed
+        every = self._fields(path)
+        fields = [field for field in every if shape.wants(field.removeprefix(RAW)) or field.removeprefix(RAW) in needed]
+        plan = Plan(raw.task, known, raw.declared)
         look = self._look(table, path, plan, fields)
-        settled = plan.settle(look.kinds)
+        settled, discarded = plan.settle(look.kinds)
         repeated = self._repeated(table, path, fields)
         return Batch(
             raw=raw,
@@ -100,8 +104,9 @@ class Parser:
             key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),
             cursor_range=look.cursor_range,
-            query=_query(raw.task, path, settled, look.kinds, repeated),
+            query=_query(raw.task, path, settled, look.kinds, repeated, every),
             source_rows=look.rows,
+            discarded=discarded,
         )
 
     def _fields(self, path: Path) -> tuple[str, ...]:
@@ -112,11 +117,11 @@ class Parser:
         self._database.execute(f"SET threads = {1 if len(found) > WIDE else self._threads}")
         return tuple(sorted(field for (field,) in found))
 
-    def _look(self, table: Table, path: Path, plan: Plan, fields: tuple[str, ...]) -> Look:
+    def _look(self, table: Table, path: Path, plan: Plan, fields: Sequence[str]) -> Look:
         """Look at every value of every row once."""
         scan = Scan(path, dict.fromkeys(fields, True))
         cursor = table.cursor
-        instant = types.instant(scan.text(cursor)) if cursor in fields else "NULL::TIMESTAMPTZ"
+        instant = types.instant(scan.text(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
         # one expression for all values of a sort: thousands of fields would make thousands of long ones
         sorts: dict[str, list[str]] = defaultdict(list)
         for field in fields:
@@ -149,7 +154,7 @@ class Parser:
             kinds=dict(zip(chain(*sorts.values()), map(Kind, kinds_found), strict=True)),
         )
 
-    def _repeated(self, table: Table, path: Path, fields: tuple[str, ...]) -> Path | None:
+    def _repeated(self, table: Table, path: Path, fields: Sequence[str]) -> Path | None:
         """Write the hashes of identities that several rows share to a file; return it if there are any."""
         identifying = identity.fields(table)
         scan = Scan(path, {field: False for field in fields if field.removeprefix(RAW) in identifying})
@@ -188,11 +193,18 @@ class Settled:
 class Plan:
     """The columns of one table, before and after a file was looked at."""
 
-    def __init__(self, table: Table, known: tuple[Column, ...], declared: Mapping[str, Type]) -> None:
-        self._table = table
+    def __init__(self, task: Task, there: tuple[Column, ...], declared: Mapping[str, Type]) -> None:
+        self._table = task.table
+        self._shape = task.shape
         self._declared = declared
-        self._known = known
-        self._main = {column.field: column for column in known if column.field is not None and not column.variant}
+        self._there = {*there}
+        needed = task.table.needed
+        self._known = [
+            column
+            for column in columns.with_catalog(task.table, there, task.shape)
+            if column.field is None or column.field in needed or task.shape.wants(column.field)
+        ]
+        self._main = {column.field: column for column in self._known if column.field is not None and not column.variant}
 
     def kind(self, field: str, j: str) -> str:
         """Return the expression that tells what a value is, and whether its known column holds it."""
@@ -202,18 +214,28 @@ class Plan:
         fits = types.fits(j, main.type, self._wire(field))
         return f"CASE WHEN {fits} THEN {Kind.FITTING:d} ELSE {types.kind(j)} END"
 
-    def settle(self, kinds: dict[str, Kind]) -> list[Settled]:
-        """Return all columns of the table: the known ones, then the new ones that *kinds* ask for."""
+    def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
+        """
+        Return all columns of the table, the known ones, then the new ones that *kinds* ask for, and those left out.
+
+        :raises SchemaFrozen: when there are new ones that may not be
+        """
         found = {column.name: column for column in self._known}
         raw = {field.removeprefix(RAW) for field in kinds if field.startswith(RAW)}
         kinds = {field: kind for field, kind in kinds.items() if not field.startswith(RAW)} | {
             field: kinds.get(field, Kind(0)) for field in raw
         }
-        new = [field for field, kind in kinds.items() if (kind or field in raw) and field not in self._main]
+        filled = {field for field, kind in kinds.items() if kind or field in raw}
+        new = filled - self._main.keys()
+        if new and self._shape.custom_fields is CustomFields.JSON:
+            found.setdefault(columns.CUSTOM_FIELDS.name, columns.CUSTOM_FIELDS)
+            kinds = {field: kind for field, kind in kinds.items() if field not in new}
+            raw -= new
+            new = set()
         mains = dict(self._main)
         # fields that are declared and did not come yet have their names, too: the order of arrival does not matter
         expected = [field for field in self._declared if field not in self._main]
-        names = columns.named({*new, *expected}, found.keys())
+        names = columns.named({*new, *expected}, found.keys(), self._shape)
         for field in sorted(new):
             kind = kinds[field] or Kind.TEXT
             mains[field] = Column(names[field], types.type_of(kind, self._declared.get(field)), field)
@@ -228,6 +250,7 @@ class Plan:
             for kind in left:
                 beside = columns.variant(mains[field], types.TYPE_OF[kind])
                 found.setdefault(beside.name, beside)
+        discarded = self._refused(found.values(), filled)
         return [
             Settled(
                 column,
@@ -236,25 +259,54 @@ class Plan:
                 rest=column.field is not None and bool(rest.get(column.field)),
             )
             for column in found.values()
+            if column not in discarded
+        ], tuple(column for column in discarded if column.field is None or column.field in filled)
+
+    def _refused(self, wanted: Iterable[Column], filled: Collection[str]) -> list[Column]:
+        """Return the columns that a table that is there may not get; a table that is new gets all."""
+        if self._shape.policy is Policy.EVOLVE or not self._there:
+            return []
+        needed = self._table.needed
+        refused = [
+            column for column in wanted if column not in self._there and (column.variant or column.field not in needed)
         ]
+        changes = [column.name for column in refused if column.field is None or column.field in filled]
+        if changes and self._shape.policy is Policy.FREEZE:
+            raise SchemaFrozen(table=self._table.name, new_columns=", ".join(changes))
+        return refused
 
     def _wire(self, field: str | None) -> Wire:
         known = self._table.field(field) if field is not None else None
         return (known or Field("")).wire
 
 
-def _query(task: Task, path: Path, settled: list[Settled], kinds: dict[str, Kind], repeated: Path | None) -> str:
+def _query(
+    task: Task,
+    path: Path,
+    settled: list[Settled],
+    kinds: dict[str, Kind],
+    repeated: Path | None,
+    every: Collection[str],
+) -> str:
     table = task.table
     there = {field for field, kind in kinds.items() if kind}
     as_json = {one.main.field for one in settled if one.rest or one.main.type is Type.JSON}
     identifying = {*identity.fields(table)}
-    used = [field for field in kinds if field in there or field.removeprefix(RAW) in identifying]
+    own_columns = {one.column.field for one in settled}
+    used = [
+        field
+        for field in kinds
+        if (field in there and field.removeprefix(RAW) in own_columns) or field.removeprefix(RAW) in identifying
+    ]
     scan = Scan(path, {field: field in as_json for field in used})
     same = identity.expression(table, scan)
     names = [sql.name(one.column.name) for one in settled]
     values = {one.column.name: _value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
+    if columns.CUSTOM_FIELDS.name in values and task.shape.custom_fields is CustomFields.JSON:
+        custom = {field for field in kinds if field.removeprefix(RAW) not in own_columns}
+        values[columns.CUSTOM_FIELDS.name] = _without({*every} - custom)
     chosen = sql.listed(f"{value} AS {sql.name(name)}" for name, value in values.items())
     if repeated is None:
         return _since(task, settled, f"SELECT {chosen} FROM {scan.source}")
@@ -270,6 +322,12 @@ def _query(task: Task, path: Path, settled: list[Settled], kinds: dict[str, Kind
         latest = _counted(several, _latest_first(table, settled, names))
         again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {OCCURRENCE} = 1"
     return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
+
+
+def _without(fields: Collection[str]) -> str:
+    """Return the expression of a row as an object, without *fields*; null if nothing is left."""
+    patch = sql.literal(json.dumps(dict.fromkeys(sorted(fields))))
+    return f"nullif(json_merge_patch(line, {patch}::JSON), '{{}}'::JSON)"
 
 
 def _counted(several: str, order: str) -> str:

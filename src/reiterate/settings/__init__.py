@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reiterate.secret import Secret
 from reiterate.settings.load import Loaded, day, load
 from reiterate.settings.model import (
     API_ADDRESSES,
@@ -9,7 +10,6 @@ from reiterate.settings.model import (
     Destination,
     Gateway,
     Reading,
-    Secret,
     TableSettings,
     describe,
     duration,

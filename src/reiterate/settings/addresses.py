@@ -13,8 +13,9 @@ import ssl
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from reiterate.secret import HIDDEN
 from reiterate.settings.given import Wrong, text_of
-from reiterate.settings.model import API_ADDRESSES, HIDDEN, Gateway
+from reiterate.settings.model import API_ADDRESSES, Gateway
 
 GATEWAY_SCHEMES = ("http", "https", "socks5", "socks5h")
 PLAIN_ADDRESS = re.compile(

@@ -31,10 +31,24 @@ SETTINGS = (
     "lookback",
     "rate_limit_factor",
     "spool_in_gb",
+    "schema_policy",
+    "column_names",
+    "hash_salt",
     "destination",
     "dataset",
 )
-TABLE_SETTINGS = ("start_date", "window_in_days", "lookback", "lists")
+TABLE_SETTINGS = (
+    "start_date",
+    "window_in_days",
+    "lookback",
+    "lists",
+    "schema_policy",
+    "column_names",
+    "custom_fields",
+    "columns",
+    "omit_columns",
+    "hash_columns",
+)
 DESTINATION_SETTINGS = ("url", "dataset")
 
 DEFAULT_CONNECTION = "iterable"

@@ -19,11 +19,12 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from reiterate.errors import SettingsError
+from reiterate.secret import Secret
 from reiterate.settings import addresses, key
 from reiterate.settings import values as forms
 from reiterate.settings.document import Document, parse, read_text
 from reiterate.settings.given import Given, checked, named
-from reiterate.settings.model import Secret, duration
+from reiterate.settings.model import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

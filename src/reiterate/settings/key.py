@@ -12,14 +12,14 @@ import keyring
 import keyring.errors
 
 from reiterate.errors import SettingsError
+from reiterate.secret import HIDDEN
 from reiterate.settings import values
 from reiterate.settings.given import Given, Wrong, checked
-from reiterate.settings.model import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reiterate.settings.model import Secret
+    from reiterate.secret import Secret
 
 KEYRING_SERVICE = "reiterate"
 KINDS = ("env", "file", "keyring")
@@ -28,25 +28,30 @@ LIKE_A_KEY = re.compile(r"[0-9A-Za-z]{24,}|[0-9a-f]{16,}")
 LONGEST_KEY = 4096
 
 
-def resolve(given: Given, *, environ: Mapping[str, str], base: Path) -> Secret:
+CHECKS = {"api_key": values.api_key, "hash_salt": values.salt}
+
+
+def resolve(given: Given, *, environ: Mapping[str, str], base: Path, setting: str = "api_key") -> Secret:
     """
-    Return the key that *given* is or refers to; a relative ``file:PATH`` counts from *base*.
+    Return the key, or another secret *setting*, that *given* is or refers to.
+
+    A relative ``file:PATH`` counts from *base*.
 
     :raises SettingsError: when the reference leads nowhere or what it leads to is no key
     """
     kind, name = reference(given.value)
     if not kind:
-        return checked("api_key", given, values.api_key)
+        return checked(setting, given, CHECKS[setting])
     shown = f"{kind}:{HIDDEN if LIKE_A_KEY.fullmatch(name) else name}"
     try:
         found = _look_up(kind, name, environ=environ, base=base)
     except Wrong as wrong:
         raise SettingsError(
-            f"The setting api_key refers to {shown!r}, but {wrong.reason}.",
+            f"The setting {setting} refers to {shown!r}, but {wrong.reason}.",
             hint=f"Accepted: {wrong}.",
             source=given.source,
         ) from None
-    return checked("api_key", Given(found, f"{shown} in {given.source}"), values.api_key)
+    return checked(setting, Given(found, f"{shown} in {given.source}"), CHECKS[setting])
 
 
 def reference(value: object) -> tuple[str, str]:

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reiterate.errors import SettingsError
 from reiterate.settings import addresses, key, values
 from reiterate.settings.document import FILE_VARIABLE, SETTINGS, Document
 from reiterate.settings.given import Given, checked, nearest, unknown
 from reiterate.settings.model import API_ADDRESSES, Connection, TableSettings
+from reiterate.shape import CustomFields, Policy, Spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import TypeVar
 
-    from reiterate.settings.model import Gateway, Secret
+    from reiterate.secret import Secret
+    from reiterate.settings.model import Gateway
 
     Value = TypeVar("Value")
 
@@ -44,6 +46,8 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "lookback": "2h",
         "rate_limit_factor": 1.0,
         "spool_in_gb": 4,
+        "schema_policy": "evolve",
+        "column_names": "snake_case",
     }
 )
 """What counts if nothing is given; destination and dataset have theirs in the document."""
@@ -53,6 +57,18 @@ MISSING = {
     "start_date": "Give it as --start-date 09/01/2026, as REITERATE_START_DATE in the environment, "
     "or as start_date in {where}.",
 }
+
+
+class KnownTable(Protocol):
+    """What the settings need to know of a table."""
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Fields that cannot be left out."""
+
+    @property
+    def clear(self) -> frozenset[str]:
+        """Fields that cannot be disguised."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ def load(
     file: Path | None = None,
     overrides: Mapping[str, object],
     environ: Mapping[str, str],
-    known_tables: Collection[str],
+    known_tables: Mapping[str, KnownTable],
     now: datetime,
 ) -> Loaded:
     """
@@ -117,7 +133,7 @@ class _Sources:
     environ: Mapping[str, str]
     notices: list[str] = field(default_factory=list)
 
-    def connection(self, *, known_tables: Collection[str], now: datetime) -> Connection:
+    def connection(self, *, known_tables: Mapping[str, KnownTable], now: datetime) -> Connection:
         region, address = self._region_and_address()
         return Connection(
             name=self.name,
@@ -134,6 +150,9 @@ class _Sources:
             lookback=self._checked("lookback", values.lookback),
             rate_limit_factor=self._checked("rate_limit_factor", values.rate_limit_factor),
             spool_bytes=self._checked("spool_in_gb", values.spool_in_gb),
+            schema_policy=self._checked("schema_policy", partial(values.choice, among=Policy)),
+            column_names=self._checked("column_names", partial(values.choice, among=Spelling)),
+            hash_salt=self._hash_salt(),
             destination=self.document.destination(self.given("destination"), self.given("dataset")),
             table=MappingProxyType(dict(self._tables(known_tables, now))),
         )
@@ -223,7 +242,7 @@ class _Sources:
             self.notices.append(f"api_address is {address}: the API key travels in clear. Use https if it can.")
         return told, address
 
-    def _tables(self, known: Collection[str], now: datetime) -> Mapping[str, TableSettings]:
+    def _tables(self, known: Mapping[str, KnownTable], now: datetime) -> Mapping[str, TableSettings]:
         found = {}
         for name, own in self._own_tables().items():
             where = self.document.where(f"connections.{self.name}.table.{name}")
@@ -233,8 +252,29 @@ class _Sources:
                 window=_own("window_in_days", own, where, values.window_in_days),
                 lookback=_own("lookback", own, where, values.lookback),
                 lists=_own("lists", own, where, partial(values.lists, table=name)) or (),
+                schema_policy=_own("schema_policy", own, where, partial(values.choice, among=Policy)),
+                column_names=_own("column_names", own, where, partial(values.choice, among=Spelling)),
+                custom_fields=_own("custom_fields", own, where, partial(values.choice, among=CustomFields)),
+                columns=_own("columns", own, where, values.columns) or (),
+                omit_columns=_own("omit_columns", own, where, partial(values.columns, fixed=known[name].needed)) or (),
+                hash_columns=_own("hash_columns", own, where, partial(values.columns, fixed=known[name].clear)) or (),
             )
+            if found[name].hash_columns and self.given("hash_salt") is None:
+                raise SettingsError(
+                    "The setting hash_columns needs a hash_salt.",
+                    hint="Without a secret salt everybody can count the hash of an address. Set hash_salt of the "
+                    "connection, as env:NAME, file:PATH or keyring:NAME.",
+                    source=where,
+                )
         return found
+
+    def _hash_salt(self) -> Secret | None:
+        given = self.given("hash_salt")
+        if given is None:
+            return None
+        if not key.reference(given.value)[0] and given.source == self.where:
+            self._warn_of_readers(self.document.path, "a salt in clear", instead=", or refer to it with env:NAME")
+        return key.resolve(given, environ=self.environ, base=self._base(given), setting="hash_salt")
 
     def _own_tables(self) -> Mapping[str, Mapping[str, Any]]:
         return self.document.tables(self.name) if self.section else {}

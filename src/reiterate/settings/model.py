@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+
+from reiterate.secret import Secret
+from reiterate.shape import CustomFields, Policy, Shape, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,47 +24,6 @@ UNITS: Mapping[str, int] = MappingProxyType({"w": 604_800, "d": 86_400, "h": 360
 """The units of a duration, in seconds."""
 
 GB = 1_000_000_000
-
-HIDDEN = "********"
-SHOWN_OF_KEY = 4
-LONG_KEY = 16
-
-
-class Secret:
-    """A text that nobody sees by accident: not in a repr, not in a message, not in a pickle."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def hint(self) -> str:
-        """Return enough to tell two keys apart, as Iterable shows the last characters of a key itself."""
-        return f"…{self._value[-SHOWN_OF_KEY:]}" if len(self._value) >= LONG_KEY else "set"
-
-    def __repr__(self) -> str:
-        return HIDDEN
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __copy__(self) -> Secret:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Secret:
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        message = "a secret cannot be pickled"
-        raise TypeError(message)
 
 
 class Gateway:
@@ -109,6 +71,12 @@ class TableSettings:
     window: timedelta | None = None
     lookback: timedelta | None = None
     lists: tuple[str, ...] = ()
+    schema_policy: Policy | None = None
+    column_names: Spelling | None = None
+    custom_fields: CustomFields | None = None
+    columns: tuple[str, ...] = ()
+    omit_columns: tuple[str, ...] = ()
+    hash_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,13 +84,15 @@ class Reading:
     """
     How a table is read: from *start* (aware UTC) on, *window* at most a request, *lookback* read again.
 
-    *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none.
+    *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none. *shape* says which
+    columns are wanted.
     """
 
     start: datetime
     window: timedelta
     lookback: timedelta
     lists: tuple[str, ...] = ()
+    shape: Shape = field(default_factory=Shape)
 
 
 @dataclass(frozen=True)
@@ -161,6 +131,9 @@ class Connection:
     rate_limit_factor: float
     destination: Destination
     spool_bytes: int
+    schema_policy: Policy = Policy.EVOLVE
+    column_names: Spelling = Spelling.SNAKE_CASE
+    hash_salt: Secret | None = None
     table: Mapping[str, TableSettings] = field(default_factory=lambda: MappingProxyType({}))
 
     def settings_of(self, table: str) -> Reading:
@@ -170,6 +143,15 @@ class Connection:
             window=self.window if own.window is None else own.window,
             lookback=self.lookback if own.lookback is None else own.lookback,
             lists=own.lists,
+            shape=Shape(
+                policy=own.schema_policy or self.schema_policy,
+                spelling=own.column_names or self.column_names,
+                custom_fields=own.custom_fields or CustomFields.COLUMNS,
+                only=own.columns,
+                omitted=own.omit_columns,
+                hashed=own.hash_columns,
+                salt=self.hash_salt,
+            ),
         )
 
 
@@ -188,6 +170,9 @@ def describe(connection: Connection) -> dict[str, str]:
         "lookback": duration(connection.lookback),
         "rate_limit_factor": f"{connection.rate_limit_factor:g}",
         "spool_in_gb": f"{connection.spool_bytes / GB:.10g}",
+        "schema_policy": connection.schema_policy,
+        "column_names": connection.column_names,
+        "hash_salt": "none" if connection.hash_salt is None else "set",
         "destination": connection.destination.url,
         "dataset": connection.destination.dataset,
     }
@@ -196,7 +181,19 @@ def describe(connection: Connection) -> dict[str, str]:
             "" if own.start is None else f"start_date = {_day(own.start)}",
             "" if own.window is None else f"window_in_days = {_days(own.window)}",
             "" if own.lookback is None else f"lookback = {duration(own.lookback)}",
-            f"lists = {', '.join(own.lists)}" if own.lists else "",
+            f"schema_policy = {own.schema_policy}" if own.schema_policy else "",
+            f"column_names = {own.column_names}" if own.column_names else "",
+            f"custom_fields = {own.custom_fields}" if own.custom_fields else "",
+            *(
+                f"{setting} = {', '.join(names)}"
+                for setting, names in (
+                    ("lists", own.lists),
+                    ("columns", own.columns),
+                    ("omit_columns", own.omit_columns),
+                    ("hash_columns", own.hash_columns),
+                )
+                if names
+            ),
         )
         shown[f"table.{table}"] = ", ".join(part for part in given if part)
     return shown

@@ -11,11 +11,17 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from reiterate.secret import Secret
 from reiterate.settings.given import Wrong, nearest, quoted, text_of
-from reiterate.settings.model import GB, UNITS, Secret
+from reiterate.settings.model import GB, UNITS
+from reiterate.shape import matches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from enum import StrEnum
+    from typing import TypeVar
+
+    Choice = TypeVar("Choice", bound=StrEnum)
 
 EARLIEST = date(2012, 1, 1)
 """Iterable did not exist before."""
@@ -23,6 +29,7 @@ LONGEST = timedelta(days=3650)
 SHORTEST_WINDOW = timedelta(seconds=1)
 SMALLEST_SPOOL_GB = 0.001
 LONGEST_IDENTIFIER = 63
+SHORTEST_SALT = 8
 DAY = timedelta(days=1)
 
 REGIONS = {"US": "US", "USDC": "US", "EU": "EU", "EDC": "EU", "EUDC": "EU"}
@@ -152,6 +159,38 @@ def lists(value: object, *, table: str) -> tuple[str, ...]:
     if not all(found):
         raise Wrong(accepted)
     return tuple(one for one in found if one)
+
+
+def choice(value: object, *, among: type[Choice]) -> Choice:
+    text = (text_of(value) or "").lower()
+    if text not in {*among}:
+        raise Wrong(" or ".join(among))
+    return among(text)
+
+
+def columns(value: object, *, fixed: Collection[str] = ()) -> tuple[str, ...]:
+    """Return names or globs of fields, none of which names one that is *fixed*."""
+    accepted = 'a list of fields, such as ["ip", "itblInternal.*"]'
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not given:
+        raise Wrong(accepted)
+    found = [text_of(one) for one in given]
+    if not all(found):
+        raise Wrong(accepted)
+    names = tuple(one for one in found if one)
+    if met := sorted(field for field in fixed if matches(field, names)):
+        raise Wrong(
+            f"fields other than {', '.join(sorted(fixed))}",
+            reason=f"rows cannot be told apart or placed in time without {', '.join(met)}",
+        )
+    return names
+
+
+def salt(value: object) -> Secret:
+    text = text_of(value)
+    if not text or len(text) < SHORTEST_SALT:
+        raise Wrong(f"a secret text of {SHORTEST_SALT} characters at least", shown="so short, or no text")
+    return Secret(text)
 
 
 def tables(value: object, *, known: Collection[str] | None) -> tuple[str, ...] | None:

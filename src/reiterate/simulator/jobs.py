@@ -155,7 +155,8 @@ class Jobs:
         """Take what the project has now."""
         start, end = routes.range_of(job.params, now)
         lines, size_bytes = [], 0
-        for line in routes.lines_of(self._world, job.data_type, start, end, now=now):
+        for full in routes.lines_of(self._world, job.data_type, start, end, now=now):
+            line = routes.chosen_fields(full, job.params)
             size_bytes += len(line)
             if size_bytes > self._options.job_limit_bytes:
                 job.truncated = True

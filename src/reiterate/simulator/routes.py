@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from reiterate.simulator import brand
-from reiterate.simulator.world import DATA_TYPES
+from reiterate.simulator.world import DATA_TYPES, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,20 @@ def export(world: World, request: Request) -> Reply:
     """
     kind = data_type_of(request.params)
     start, end = range_of(request.params, request.now)
-    return Stream(_pieces(lines_of(world, kind, start, end, now=request.now)))
+    lines = lines_of(world, kind, start, end, now=request.now)
+    return Stream(_pieces([chosen_fields(line, request.params) for line in lines]))
+
+
+def chosen_fields(line: bytes, params: Mapping[str, str]) -> bytes:
+    """Return a line with the fields that ``onlyFields`` and ``omitFields`` leave; ``createdAt`` stays (FACTS.md 16)."""
+    only, omitted = ({*params[name].split(",")} if params.get(name) else set() for name in ("onlyFields", "omitFields"))
+    if not only and not omitted:
+        return line
+    row = json.loads(line)
+    left = {
+        name: row[name] for name in row if name == "createdAt" or ((not only or name in only) and name not in omitted)
+    }
+    return encode(left)
 
 
 def data_type_of(params: Mapping[str, str]) -> str:

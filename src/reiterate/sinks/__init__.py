@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from reiterate.sinks.contract import Change, Outcome, Run, Sink, TableState
 from reiterate.sinks.duckdb import DuckDBSink
+from reiterate.sinks.rehearsal import Rehearsal
 
-__all__ = ["Change", "DuckDBSink", "Outcome", "Run", "Sink", "TableState"]
+__all__ = ["Change", "DuckDBSink", "Outcome", "Rehearsal", "Run", "Sink", "TableState"]

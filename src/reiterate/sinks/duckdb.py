@@ -43,7 +43,8 @@ OWN_TABLES = {
         table_name VARCHAR, source_field VARCHAR, column_name VARCHAR, type VARCHAR, variant BOOLEAN,
         since TIMESTAMPTZ""",
     JOBS: """
-        job_id BIGINT, table_name VARCHAR, window_start TIMESTAMPTZ, window_end TIMESTAMPTZ, started_at TIMESTAMPTZ""",
+        job_id BIGINT, table_name VARCHAR, window_start TIMESTAMPTZ, window_end TIMESTAMPTZ, started_at TIMESTAMPTZ,
+        asked VARCHAR""",
     REFUSALS: """
         run_id VARCHAR, table_name VARCHAR, part VARCHAR, refused_at TIMESTAMPTZ, reason VARCHAR""",
 }
@@ -131,11 +132,11 @@ class DuckDBSink:
         if not self._there(JOBS):
             return
         found = self._rows(
-            f"""SELECT job_id, table_name, {_us("window_start")}, {_us("window_end")}, {_us("started_at")}
+            f"""SELECT job_id, table_name, {_us("window_start")}, {_us("window_end")}, {_us("started_at")}, asked
                 FROM {self._name(JOBS)}"""
         )
-        for job_id, table, start, end, started_at in found:
-            yield Job(job_id, table, Window(_moment(start), _moment(end)), _moment(started_at))
+        for job_id, table, start, end, started_at, asked in found:
+            yield Job(job_id, table, Window(_moment(start), _moment(end)), _moment(started_at), asked)
 
     def _refusals(self) -> Iterator[Refusal]:
         if not self._there(REFUSALS):
@@ -146,8 +147,8 @@ class DuckDBSink:
 
     def keep(self, job: Job) -> None:
         self._aside(
-            f"INSERT INTO {self._name(JOBS)} VALUES (?, ?, ?, ?, ?)",
-            [job.job_id, job.table, job.window.start, job.window.end, job.started_at],
+            f"INSERT INTO {self._name(JOBS)} VALUES (?, ?, ?, ?, ?, ?)",
+            [job.job_id, job.table, job.window.start, job.window.end, job.started_at, job.asked],
         )
 
     def forget(self, job: Job) -> None:

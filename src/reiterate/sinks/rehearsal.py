@@ -1,0 +1,89 @@
+"""A sink that writes nothing, to see what a sync would change about the columns of a destination."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reiterate.ledger import Ledger
+from reiterate.sinks.contract import Change, Outcome, Run, Sink, TableState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch, Column, Job, Part
+    from reiterate.ledger import Fact, Refusal
+    from reiterate.windows import Window
+
+
+class Rehearsal:
+    """
+    Looks like *sink*, if there is one; what is loaded changes only what :meth:`columns` says from then on.
+
+    Raw files lie in *spool*. See :class:`reiterate.sinks.Sink` for what each method promises.
+    """
+
+    def __init__(self, sink: Sink | None, spool: Path) -> None:
+        self._sink = sink
+        self._spool = spool
+        self._columns: dict[str, tuple[Column, ...]] = {}
+
+    @property
+    def spool(self) -> Path:
+        return self._spool
+
+    def ledger(self) -> Ledger:
+        return self._sink.ledger().without_jobs() if self._sink else Ledger()
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        if table.name not in self._columns:
+            return self._sink.columns(table) if self._sink else ()
+        return self._columns[table.name]
+
+    def load(self, batch: Batch, fact: Fact) -> Outcome:  # noqa: ARG002 (as the contract has it)
+        table = batch.task.table
+        there = self.columns(table)
+        self._columns[table.name] = batch.columns
+        if not there:
+            return Outcome(0, 0, 0, tuple(column for column in batch.columns if not table.knows(column.field)))
+        return Outcome(0, 0, 0, tuple(column for column in batch.columns if column not in there))
+
+    def retain(self, table: Table, parts: Collection[Part]) -> int:  # noqa: ARG002
+        return 0
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Note nothing."""
+
+    def keep(self, job: Job) -> None:
+        """Note nothing."""
+
+    def forget(self, job: Job) -> None:
+        """Note nothing."""
+
+    def begin(self, run: Run) -> None:
+        """Note nothing."""
+
+    def finish(self, run: Run) -> None:
+        """Note nothing."""
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        return self._sink.runs(limit) if self._sink else []
+
+    def state(self, table: Table) -> TableState | None:
+        return self._sink.state(table) if self._sink else None
+
+    def changes(self, table: Table) -> Sequence[Change]:
+        return self._sink.changes(table) if self._sink else []
+
+    def count(self, table: Table, scope: Window | Part) -> int:
+        return self._sink.count(table, scope) if self._sink else 0
+
+    def doubles(self, table: Table) -> int:
+        return self._sink.doubles(table) if self._sink else 0
+
+    def compare(self, batch: Batch) -> tuple[int, int]:
+        return self._sink.compare(batch) if self._sink else (batch.source_rows, 0)
+
+    def close(self) -> None:
+        """Let go of nothing: whoever opened the sink closes it."""
