@@ -90,7 +90,7 @@ def test_the_increment_goes_directly(simulator: Simulator, tmp_path: Path) -> No
     assert {} == replica.differences(file, simulator, EXPORTS)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
 def test_a_key_that_may_not_start_jobs(simulator: Simulator, tmp_path: Path, status: int) -> None:
     """A refusal closes the lane for the run, is told once, and costs nothing but time."""
     file = tmp_path / "replica.duckdb"

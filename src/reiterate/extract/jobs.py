@@ -49,6 +49,9 @@ FIRST_POLL_S, LONGEST_POLL_S = 3.0, 60.0
 PATIENCE_S = 6 * 3600.0
 """A job that shows nothing new for so long is given up, and its window read in halves."""
 
+NOT_OFFERED = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+"""What gateways and servers say of a method that they do not have."""
+
 COMPLETED, GONE = "completed", {"failed", "cancelled", "cancelling"}
 
 
@@ -107,7 +110,7 @@ def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], date
     try:
         answer = caller.json(START, method="POST", document=wanted)
     except SourceError as error:
-        if isinstance(error, Unauthorized | Forbidden) or _status(error) == HTTPStatus.NOT_FOUND:
+        if isinstance(error, Unauthorized | Forbidden) or _status(error) in NOT_OFFERED:
             raise JobsRefused(**error.facts) from error
         raise
     job_id = answer.get("jobId") if isinstance(answer, dict) else None
