@@ -18,20 +18,8 @@ if TYPE_CHECKING:
 RAW = "\x1araw "
 """Before the name of a field: its values that no database holds as text, as JSON text."""
 
-CHUNK_BYTES = 1 << 22
-NUL = b"\\u0000"
+NUL = r"\u0000"
 UNFIT = re.compile("[\x00\ud800-\udfff]")
-
-
-def holds_nul(path: Path) -> bool:
-    """Return whether the file names a NUL character: JSON allows it, PostgreSQL and others hold none."""
-    with path.open("rb") as file:
-        tail = b""
-        while chunk := file.read(CHUNK_BYTES):
-            if NUL in tail + chunk:
-                return True
-            tail = chunk[-len(NUL) :]
-    return False
 
 
 def mend(path: Path, target: Path) -> None:

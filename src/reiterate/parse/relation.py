@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -21,10 +22,10 @@ import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, Field, Type, Wire
-from reiterate.errors import MalformedRow, SchemaFrozen
+from reiterate.errors import MalformedRow, SchemaFrozen, SpoolError
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
-from reiterate.parse.mend import RAW, holds_nul, mend
+from reiterate.parse.mend import NUL, RAW, mend
 from reiterate.parse.scan import Scan
 from reiterate.parse.types import Kind
 from reiterate.shape import CustomFields, Policy
@@ -45,6 +46,10 @@ SAME, OCCURRENCE = sql.name("same row"), sql.name("occurrence number")
 """Helper columns; no table's column has a space in its name."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NulFound(Exception):
+    """Rows hold what other databases do not take."""
 
 
 class Parser:
@@ -75,18 +80,18 @@ class Parser:
         Every field of every row has a column: a known one where that holds the value exactly, else a new one.
 
         :raises MalformedRow: when a line is not a JSON object
+        :raises SpoolError: when somebody else has removed the file, or the disk is full
         """
-        try:
-            if not holds_nul(raw.path):
-                return self._parse(raw, raw.path, known)
-        except duckdb.Error:
-            pass  # perhaps because of characters that it does not take
+        with suppress(duckdb.Error, NulFound):  # perhaps because of characters that databases do not take
+            return self._parse(raw, raw.path, known)
         mended = raw.path.with_suffix(".mended.ndjson")
-        mend(raw.path, mended)
         try:
+            mend(raw.path, mended)
             return self._parse(raw, mended, known)
         except duckdb.Error as error:
             raise MalformedRow(table=raw.task.table.name, reason=str(error).splitlines()[0][:300]) from error
+        except OSError as error:
+            raise SpoolError(table=raw.task.table.name, reason=error.strerror) from error
 
     def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...]) -> Batch:
         """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
@@ -96,6 +101,8 @@ class Parser:
         fields = [field for field in every if shape.wants(field.removeprefix(RAW)) or field.removeprefix(RAW) in needed]
         plan = Plan(raw.task, known, raw.declared)
         look = self._look(table, path, plan, fields)
+        if look.nuls and path == raw.path:
+            raise NulFound
         settled, discarded = plan.settle(look.kinds)
         repeated = self._repeated(table, path, fields)
         return Batch(
@@ -122,36 +129,26 @@ class Parser:
         scan = Scan(path, dict.fromkeys(fields, True))
         cursor = table.cursor
         instant = types.instant(scan.text(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
-        # one expression for all values of a sort: thousands of fields would make thousands of long ones
-        sorts: dict[str, list[str]] = defaultdict(list)
-        for field in fields:
-            sorts[plan.kind(field, "j")].append(field)
-        lists = [
-            f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda j: {kind}) AS k{number}"
-            for number, (kind, of_a_sort) in enumerate(sorts.items())
-        ]
-        kinds = [
-            f"coalesce(bit_or(k{number}[{place}]), 0)"
-            for number, of_a_sort in enumerate(sorts.values())
-            for place, _ in enumerate(of_a_sort, 1)
-        ]
+        ordered, kinds_of, kinds = _kinds(plan, scan, fields)
         expressions = [
             "count(*)",
             "count(*) FILTER (left(ltrim(line), 1) = '{')",
+            f"count(*) FILTER (contains(line, {sql.literal(NUL)}))",
             "epoch_us(min(instant))",
             "epoch_us(max(instant))",
             "count(instant)",
             *kinds,
         ]
-        values = f"(SELECT {sql.listed(['line', f'{instant} AS instant', *lists])} FROM {scan.source})"
+        values = f"(SELECT {sql.listed(['line', f'{instant} AS instant', *kinds_of])} FROM {scan.source})"
         found = self._database.execute(f"SELECT {sql.listed(expressions)} FROM {values}").fetchone()
-        rows, objects, first, last, dated, *kinds_found = found or ()
+        rows, objects, nuls, first, last, dated, *kinds_found = found or ()
         if objects != rows:
             raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name, lines=rows - objects)
         return Look(
             rows=rows,
+            nuls=nuls,
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
-            kinds=dict(zip(chain(*sorts.values()), map(Kind, kinds_found), strict=True)),
+            kinds=dict(zip(ordered, map(Kind, kinds_found), strict=True)),
         )
 
     def _repeated(self, table: Table, path: Path, fields: Sequence[str]) -> Path | None:
@@ -166,11 +163,38 @@ class Parser:
         return target if count and count[0] else None
 
 
+def _kinds(plan: Plan, scan: Scan, fields: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """
+    Return *fields* in an order, expressions of the kinds of a row's values, and those of all kinds that each field has.
+
+    Thousands of fields would make thousands of long expressions, for which there is no memory: then one stands for all
+    values of a sort, which takes longer for each value.
+    """
+    if len(fields) <= WIDE:
+        of_rows = [f"{plan.kind(field, scan.json(field))} AS k{number}" for number, field in enumerate(fields)]
+        return [*fields], of_rows, [f"coalesce(bit_or(k{number}), 0)" for number, _ in enumerate(fields)]
+    sorts: dict[str, list[str]] = defaultdict(list)
+    for field in fields:
+        sorts[plan.kind(field, "j")].append(field)
+    of_rows = [
+        f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda j: {kind}) AS k{number}"
+        for number, (kind, of_a_sort) in enumerate(sorts.items())
+    ]
+    of_fields = [
+        f"coalesce(bit_or(k{number}[{place}]), 0)"
+        for number, of_a_sort in enumerate(sorts.values())
+        for place, _ in enumerate(of_a_sort, 1)
+    ]
+    return [*chain(*sorts.values())], of_rows, of_fields
+
+
 @dataclass(frozen=True)
 class Look:
     """What the rows of one file hold."""
 
     rows: int
+    nuls: int
+    """rows that may hold NUL characters, which JSON allows and PostgreSQL and others do not hold"""
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
 
