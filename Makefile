@@ -23,7 +23,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 
 bench: $(READY)  ## figures for benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/opens.py
+	$(BIN)/python benchmarks/floor.py
 
 chaos: $(READY)  ## 200 seeds of faults, kills and full disks, about an hour
 	$(BIN)/python -m tests.chaos --seeds 200
