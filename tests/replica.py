@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type, Wire
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
-    """Return the rows of a table, field by field as the source spells them; what is null is left out."""
-    with closing(duckdb.connect(str(file), read_only=True)) as database:
-        database.execute("SET TimeZone = 'UTC'")
-        database.execute(f"USE {file.stem}.{dataset}")
+def rows(place: Path | str, table: str, dataset: str = "iterable") -> list[Row]:
+    """
+    Return the rows of a table, field by field as the source spells them; what is null is left out.
+
+    *place* is a DuckDB file, or the address of a PostgreSQL database.
+    """
+    with closing(_connect(place, dataset)) as database:
         columns = database.execute(
             "SELECT column_name, source_field, type FROM _reiterate_columns "
-            "WHERE table_name = ? AND source_field IS NOT NULL",
-            [table],
+            f"WHERE table_name = '{table}' AND source_field IS NOT NULL"
         ).fetchall()
-        chosen = ", ".join(_column(name, type_) for name, _, type_ in columns)
+        chosen = ", ".join(_column(name, type_, place) for name, _, type_ in columns)
         found = database.execute(f"SELECT {chosen} FROM {table}").fetchall()
     return [
         {
@@ -45,18 +47,33 @@ def rows(file: Path, table: str, dataset: str = "iterable") -> list[Row]:
     ]
 
 
-def execute(file: Path, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
+def execute(place: Path | str, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
     """Do *statement* in the dataset, and return what it answers."""
-    with closing(duckdb.connect(str(file))) as database:
-        database.execute(f"SET TimeZone = 'UTC'; USE {file.stem}.{dataset}")
-        return database.execute(statement).fetchall()
+    with closing(_connect(place, dataset)) as database:
+        done: Any = database.execute(statement)
+        return (
+            [] if getattr(done, "statusmessage", "SELECT").startswith(("DROP", "ALTER", "CREATE")) else done.fetchall()
+        )
 
 
-def _column(name: str, type_: str) -> str:
-    quoted = f'"{name}"'
+def _connect(place: Path | str, dataset: str) -> Any:
+    if isinstance(place, str):
+        database: Any = psycopg.connect(place, autocommit=True)
+        database.execute(f"SET TimeZone = 'UTC'; SET search_path = \"{dataset}\"")
+        return database
+    database = duckdb.connect(str(place))
+    database.execute(f"SET TimeZone = 'UTC'; USE {place.stem}.{dataset}")
+    return database
+
+
+def _column(name: str, type_: str, place: Path | str) -> str:
+    escaped = name.replace('"', '""')
+    quoted = f'"{escaped}"'
     if type_ == "timestamp":
+        if isinstance(place, str):
+            return f"to_char({quoted}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
         return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')"
-    return f"{quoted}::VARCHAR" if type_ == "date" else quoted
+    return f"{quoted}::VARCHAR" if type_ in {"date", "json"} else quoted
 
 
 def expected(table: str, truth: Iterable[Row]) -> list[Row]:
@@ -103,11 +120,11 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def differences(file: Path, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:
+def differences(place: Path | str, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:
     """Return, for each table that differs from the truth, how many rows are missing and how many are too many."""
     found = {}
     for table in tables:
-        there = counted(rows(file, table))
+        there = counted(rows(place, table))
         truth = counted(expected(table, simulator.truth(table)))
         if there != truth:
             found[table] = ((truth - there).total(), (there - truth).total())

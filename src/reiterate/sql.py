@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,11 +16,19 @@ def name(identifier: str) -> str:
 
 
 def literal(value: object) -> str:
-    """Write an integer as it is, anything else as quoted text."""
-    if isinstance(value, int):
-        return str(value)
-    escaped = str(value).replace("'", "''")
-    return f"'{escaped}'"
+    """Write null, an integer, a float or a truth as it is, an aware instant as one, anything else as quoted text."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case datetime():
+            return f"{literal(value.isoformat())}::TIMESTAMPTZ"
+        case _:
+            escaped = str(value).replace("'", "''")
+            return f"'{escaped}'"
 
 
 def listed(expressions: Iterable[str], separator: str = ", ") -> str:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from tests.sinks.batches import Row
 
 PATIENCE_S = 60
-RUN = Run("r1", "shop", READ_AT, '{"tables":["users"]}')
+RUN = Run("r1", "shop", READ_AT, '{"tables": ["users"]}')
 FRESH = count()
 ODD = 'it\'s "odd"'
 

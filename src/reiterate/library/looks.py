@@ -15,8 +15,9 @@ from reiterate.api import Limit, least_s, limit_of
 from reiterate.catalog.model import Export, Listing
 from reiterate.errors import JobsRefused, SettingsError, SourceError
 from reiterate.ledger import Ledger
-from reiterate.library.opening import client_of, connection_of, look, now_utc, remember, tables_of
+from reiterate.library.opening import client_of, connection_of, now_utc, remember, tables_of
 from reiterate.parse import Parser
+from reiterate.sinks import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +75,7 @@ def plan(
     :raises SettingsError: when a setting is wrong
     """
     chosen = connection_of(connection, config, values)
-    with look(chosen) as sink, closing(client_of(chosen, Flag())) as client:
+    with look_at(chosen.destination) as sink, closing(client_of(chosen, Flag())) as client:
         ledger = sink.ledger() if sink else Ledger()
         found: list[Task] = []
         refused = []
@@ -145,7 +146,7 @@ def status(
     :raises DestinationBusy: while a sync has the destination open
     """
     chosen = connection_of(connection, config, values)
-    with look(chosen) as sink:
+    with look_at(chosen.destination) as sink:
         ledger = sink.ledger() if sink else Ledger()
         due = planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now_utc())
         found = tuple(
@@ -178,9 +179,13 @@ def verify(
     :raises DestinationBusy: while a sync has the destination open
     """
     chosen = connection_of(connection, config, values)
-    with look(chosen) as sink, closing(client_of(chosen, Flag())) as client, TemporaryDirectory() as directory:
+    with (
+        look_at(chosen.destination) as sink,
+        closing(client_of(chosen, Flag())) as client,
+        TemporaryDirectory() as directory,
+    ):
         if sink is None:
-            raise SettingsError("Nothing was synced yet.", destination=chosen.destination.path)
+            raise SettingsError("Nothing was synced yet.", destination=chosen.destination.url)
         ledger = sink.ledger()
         if source:
             remember(client.pacer, sink, ledger, now_utc())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from reiterate.api import Client, Pacer, limit_of
 from reiterate.catalog import TABLES
 from reiterate.flow import Status
 from reiterate.settings import API_ADDRESSES, load
-from reiterate.sinks import DuckDBSink, Rehearsal
+from reiterate.sinks import Rehearsal, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,24 +71,10 @@ def client_of(connection: Connection, stop: Flag) -> Client:
     )
 
 
-def sink_of(connection: Connection) -> DuckDBSink:
-    return DuckDBSink(connection.destination.path, connection.destination.dataset)
-
-
-@contextmanager
-def look(connection: Connection) -> Iterator[DuckDBSink | None]:
-    """Open the destination to see what is there; nothing if nothing is."""
-    if not connection.destination.path.exists():
-        yield None
-        return
-    with closing(DuckDBSink(connection.destination.path, connection.destination.dataset, read_only=True)) as sink:
-        yield None if sink.empty else sink
-
-
 @contextmanager
 def rehearsal(connection: Connection) -> Iterator[Rehearsal]:
     """Open the destination as it is, if it is, for a sync that writes nothing."""
-    with look(connection) as sink, TemporaryDirectory(prefix="reiterate-") as spool:
+    with look_at(connection.destination) as sink, TemporaryDirectory(prefix="reiterate-") as spool:
         yield Rehearsal(sink, Path(spool))
 
 

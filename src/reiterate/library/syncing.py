@@ -12,9 +12,9 @@ from reiterate import planner, run
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export
 from reiterate.errors import SettingsError
-from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, sink_of, tables_of
+from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, tables_of
 from reiterate.settings import day
-from reiterate.sinks import Run
+from reiterate.sinks import Run, sink_at
 from reiterate.windows import span
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _walk(
     now: datetime,
     dry_run: bool = False,
 ) -> Iterator[Event]:
-    opened = rehearsal(chosen) if dry_run else closing(sink_of(chosen))
+    opened = rehearsal(chosen) if dry_run else closing(sink_at(chosen.destination))
     with opened as sink, closing(client_of(chosen, stop)) as client:
         ledger = sink.ledger()
         remember(client.pacer, sink, ledger, now)

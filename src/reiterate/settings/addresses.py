@@ -125,10 +125,12 @@ def ca_bundle(value: object, *, base: Path) -> Path | None:
 
 
 def destination_url(value: object) -> str:
-    """Return ``duckdb:///PATH``."""
-    accepted = "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; no other database works today"
+    """Return a URL, ``duckdb:///PATH`` for a path."""
+    accepted = "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; or postgresql://[USER:PASSWORD@]HOST/DATABASE"
     text = text_of(value) or ""
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
+    if scheme and scheme[0].lower() in {"postgresql:", "postgres:"}:
+        return _server_url(text, "postgresql", accepted)
     if scheme and scheme[0].lower() != "duckdb:":
         raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
     url = f"duckdb:///{text}" if not scheme else text
@@ -140,3 +142,20 @@ def destination_url(value: object) -> str:
     if path.endswith(("/", "\\")) or Path(path).expanduser().is_dir():
         raise Wrong(accepted, reason="it is a directory")
     return f"duckdb:///{path}"
+
+
+def _server_url(text: str, scheme: str, accepted: str) -> str:
+    """Return the URL of a database server, under the name that its *scheme* has in the end."""
+    shown = f"{scheme}://{HIDDEN}"
+    _, colon, rest = text.partition("://")
+    if not colon or UNPRINTABLE.search(text):
+        reason = "it has a blank or control character in it" if colon else "no // stands behind its scheme"
+        raise Wrong(accepted, reason=reason, shown=shown)
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+    except ValueError:
+        raise Wrong(accepted, reason="its host is wrong", shown=shown) from None
+    if "#" in text or not parts.path.strip("/"):
+        reason = "it names no database" if "#" not in text else "a # in it stands as %23"
+        raise Wrong(accepted, reason=reason, shown=shown)
+    return f"{scheme}://{rest}"

@@ -160,14 +160,18 @@ class Document:
                 destinations=", ".join(self.destinations) or "none",
             )
         url = checked("destination", given, addresses.destination_url)
-        return Destination("default", url, checked("dataset", dataset or DEFAULT_DATASET, values.dataset))
+        return Destination.of("default", url, checked("dataset", dataset or DEFAULT_DATASET, values.dataset))
 
     def _named_destination(self, name: str, dataset: Given | None) -> Destination:
         section, where = self.destinations[name], self.where(f"destinations.{name}")
         if "url" not in section:
-            raise SettingsError("The setting url is missing.", hint="Give it as duckdb:///FILE.", source=where)
+            raise SettingsError(
+                "The setting url is missing.",
+                hint="Give it as duckdb:///FILE or postgresql://HOST/DATABASE.",
+                source=where,
+            )
         own = Given(section["dataset"], where) if "dataset" in section else DEFAULT_DATASET
-        return Destination(
+        return Destination.of(
             name,
             checked("url", Given(section["url"], where), addresses.destination_url),
             checked("dataset", dataset or own, values.dataset),

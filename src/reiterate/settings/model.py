@@ -97,16 +97,37 @@ class Reading:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where rows go: a database by its URL, and the schema in it."""
+    """Where rows go: a database by its URL, credentials hidden, and the schema in it."""
 
     name: str
     url: str
     dataset: str
+    secret: Secret | None = None
+    """the whole URL, where it holds more than may be shown"""
+
+    @classmethod
+    def of(cls, name: str, url: str, dataset: str) -> Destination:
+        """Return the destination at *url*, of which no more is shown than where it is."""
+        if (scheme := url.partition(":")[0]) == "duckdb":
+            return cls(name, url, dataset)
+        parts = urlsplit(url)
+        shown = f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return cls(name, shown, dataset, None if shown == url else Secret(url))
+
+    @property
+    def kind(self) -> str:
+        """The scheme of the URL."""
+        return self.url.partition(":")[0]
 
     @property
     def path(self) -> Path:
         """The DuckDB file: ``duckdb:///relative`` to the working directory, or ``duckdb:////absolute``."""
         return Path(self.url.removeprefix("duckdb:///")).expanduser()
+
+    @property
+    def address(self) -> Secret:
+        """The whole URL."""
+        return self.secret or Secret(self.url)
 
 
 @dataclass(frozen=True)

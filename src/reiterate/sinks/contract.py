@@ -69,6 +69,10 @@ class Sink(Protocol):
     def spool(self) -> Path:
         """A directory for raw files that no other process uses while this sink is open; empty at first."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever loaded into the dataset."""
+
     def ledger(self) -> Ledger:
         """Return the facts whose rows are in the destination."""
 

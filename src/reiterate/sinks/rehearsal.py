@@ -33,6 +33,10 @@ class Rehearsal:
     def spool(self) -> Path:
         return self._spool
 
+    @property
+    def empty(self) -> bool:
+        return self._sink is None or self._sink.empty
+
     def ledger(self) -> Ledger:
         return self._sink.ledger().without_jobs() if self._sink else Ledger()
 

