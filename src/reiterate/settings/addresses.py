@@ -25,6 +25,7 @@ PLAIN_ADDRESS = re.compile(
 )
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+SERVER_HOST = re.compile(r"([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -155,7 +156,11 @@ def _server_url(text: str, scheme: str, accepted: str) -> str:
         parts = urlsplit(f"{scheme}://{rest}")
     except ValueError:
         raise Wrong(accepted, reason="its host is wrong", shown=shown) from None
-    if "#" in text or not parts.path.strip("/"):
-        reason = "it names no database" if "#" not in text else "a # in it stands as %23"
-        raise Wrong(accepted, reason=reason, shown=shown)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if "#" in text or parts.netloc.count("@") > 1:
+        raise Wrong(accepted, reason="an @ or # in a name or password stands as %40 or %23", shown=shown)
+    if not all(SERVER_HOST.fullmatch(host) for host in hosts):
+        raise Wrong(accepted, reason="its host or port is wrong", shown=shown)
+    if not parts.path.strip("/"):
+        raise Wrong(accepted, reason="it names no database", shown=shown)
     return f"{scheme}://{rest}"

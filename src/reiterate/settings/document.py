@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reiterate.errors import SettingsError
-from reiterate.settings import addresses, values
+from reiterate.settings import addresses, key, values
 from reiterate.settings.given import Given, checked, named, nearest, unknown
 from reiterate.settings.model import Destination
 
@@ -52,7 +52,8 @@ TABLE_SETTINGS = (
 DESTINATION_SETTINGS = ("url", "dataset")
 
 DEFAULT_CONNECTION = "iterable"
-DEFAULT_DESTINATION = Given("duckdb:///iterable.duckdb", "default")
+DEFAULT_URL = "duckdb:///iterable.duckdb"
+DEFAULT_DESTINATION = Given(DEFAULT_URL, "default")
 DEFAULT_DATASET = Given("iterable", "default")
 
 POSITION = re.compile(r"at (line [0-9]+, column [0-9]+|end of document)")
@@ -64,6 +65,8 @@ class Document:
 
     path: Path
     content: Mapping[str, Any]
+    environ: Mapping[str, str] | None = None
+    """where references lead to; without it they are not followed"""
 
     @classmethod
     def read(cls, file: Path | None, environ: Mapping[str, str]) -> Document:
@@ -72,8 +75,8 @@ class Document:
         wanted = file or (Path(variable) if variable else None)
         path = wanted or Path(FILE)
         if wanted is None and not path.exists():
-            return cls(path, {})
-        return cls.parse(read_text(path), path)
+            return cls(path, {}, environ)
+        return replace(cls.parse(read_text(path), path), environ=environ)
 
     @classmethod
     def parse(cls, text: str, path: Path) -> Document:
@@ -142,6 +145,12 @@ class Document:
             )
         return chosen or next(iter(self.connections), DEFAULT_CONNECTION)
 
+    def holds(self, url: str) -> bool:
+        """Tell whether a URL stands in the file as it is, under whatever scheme."""
+        rest = url.partition("://")[2]
+        sections = (*self.connections.values(), *self.destinations.values())
+        return any(rest in str(value) for section in sections for value in section.values())
+
     def destination(self, given: Given | None, dataset: Given | None) -> Destination:
         """
         Return the destination that *given* names, or that it is itself.
@@ -159,8 +168,15 @@ class Document:
                 source=given.source,
                 destinations=", ".join(self.destinations) or "none",
             )
-        url = checked("destination", given, addresses.destination_url)
+        url = self._url("destination", given)
         return Destination.of("default", url, checked("dataset", dataset or DEFAULT_DATASET, values.dataset))
+
+    def _url(self, setting: str, given: Given) -> str:
+        if key.reference(given.value)[0]:
+            if self.environ is None:
+                return DEFAULT_URL
+            given = key.follow(given, environ=self.environ, base=self.path.parent, setting=setting)
+        return checked(setting, given, addresses.destination_url)
 
     def _named_destination(self, name: str, dataset: Given | None) -> Destination:
         section, where = self.destinations[name], self.where(f"destinations.{name}")
@@ -173,7 +189,7 @@ class Document:
         own = Given(section["dataset"], where) if "dataset" in section else DEFAULT_DATASET
         return Destination.of(
             name,
-            checked("url", Given(section["url"], where), addresses.destination_url),
+            self._url("url", Given(section["url"], where)),
             checked("dataset", dataset or own, values.dataset),
         )
 

@@ -39,9 +39,18 @@ def resolve(given: Given, *, environ: Mapping[str, str], base: Path, setting: st
 
     :raises SettingsError: when the reference leads nowhere or what it leads to is no key
     """
+    return checked(setting, follow(given, environ=environ, base=base, setting=setting), CHECKS[setting])
+
+
+def follow(given: Given, *, environ: Mapping[str, str], base: Path, setting: str) -> Given:
+    """
+    Return what *given* refers to; itself, if it is no reference.
+
+    :raises SettingsError: when the reference leads nowhere
+    """
     kind, name = reference(given.value)
     if not kind:
-        return checked(setting, given, CHECKS[setting])
+        return given
     shown = f"{kind}:{HIDDEN if LIKE_A_KEY.fullmatch(name) else name}"
     try:
         found = _look_up(kind, name, environ=environ, base=base)
@@ -51,7 +60,7 @@ def resolve(given: Given, *, environ: Mapping[str, str], base: Path, setting: st
             hint=f"Accepted: {wrong}.",
             source=given.source,
         ) from None
-    return checked(setting, Given(found, f"{shown} in {given.source}"), CHECKS[setting])
+    return Given(found, f"{shown} in {given.source}")
 
 
 def reference(value: object) -> tuple[str, str]:

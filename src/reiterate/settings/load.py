@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from reiterate.secret import Secret
-    from reiterate.settings.model import Gateway
+    from reiterate.settings.model import Destination, Gateway
 
     Value = TypeVar("Value")
 
@@ -153,7 +153,7 @@ class _Sources:
             schema_policy=self._checked("schema_policy", partial(values.choice, among=Policy)),
             column_names=self._checked("column_names", partial(values.choice, among=Spelling)),
             hash_salt=self._hash_salt(),
-            destination=self.document.destination(self.given("destination"), self.given("dataset")),
+            destination=self._destination(),
             table=MappingProxyType(dict(self._tables(known_tables, now))),
         )
 
@@ -222,6 +222,16 @@ class _Sources:
         found = self._checked("data_gateway", addresses.data_gateway)
         if found and found.has_credentials and given and given.source == self.where:
             self._warn_of_readers(self.document.path, "credentials of the data gateway in clear")
+        return found
+
+    def _destination(self) -> Destination:
+        found = self.document.destination(self.given("destination"), self.given("dataset"))
+        if found.secret and self.document.holds(found.secret.reveal()):
+            self._warn_of_readers(
+                self.document.path,
+                "credentials of a destination in clear",
+                instead=", or refer to the url with env:NAME",
+            )
         return found
 
     def _warn_of_readers(self, path: Path, what: str, *, instead: str = "") -> None:

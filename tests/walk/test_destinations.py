@@ -1,0 +1,149 @@
+"""The walk ends in other databases as in DuckDB: in exactly the truth, kills included."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+import reiterate
+from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.flow import RunFinished, Status
+from reiterate.simulator import ServerOptions, Simulator, WorldOptions
+from tests import postgres, replica
+from tests.cli.command import reiterate as command
+from tests.conftest import KEY, settings
+from tests.walk.test_kill import some_loads, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KILLS = 10
+
+PLACES: dict[str, Callable[[Path], Path | str]] = {
+    "PostgreSQL": lambda _: postgres.new_database(),
+}
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A destination that is empty, as a connection names it."""
+    return PLACES[request.param](tmp_path)
+
+
+def sync(simulator: Simulator, place: Path | str, **others: object) -> RunFinished:
+    *_, last = reiterate.sync(**settings(simulator, place, **others))
+    assert isinstance(last, RunFinished)
+    return last
+
+
+@pytest.mark.parametrize("project_type", ["email", "hybrid"])
+def test_three_syncs(place: Path | str, project_type: str) -> None:
+    """All tables arrive exactly; a second sync changes nothing; a third brings all that changed, in any project."""
+    world = WorldOptions(days=5, events_per_day=800, seed=3, project_type=project_type)  # type: ignore[arg-type]
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+        assert Status.SUCCEEDED is sync(simulator, place).status
+        assert {} == replica.differences(place, simulator)
+        second = sync(simulator, place)
+        assert [(0, 0, 0)] * 16 == [(table.added, table.changed, table.removed) for table in second.tables]
+        simulator.mutate(fraction=0.02)
+        assert Status.SUCCEEDED is sync(simulator, place).status
+        assert {} == replica.differences(place, simulator)
+        assert [] == [table.problems for table in reiterate.verify(**settings(simulator, place)) if table.problems]
+
+
+def test_ten_kills(place: Path | str) -> None:
+    """Ten times kill -9 at random moments, then one run: nothing is lost, nothing doubled."""
+    moments = random.Random(10)
+    killed = 0
+    with Simulator(WorldOptions(days=4, events_per_day=800, seed=2), ServerOptions(api_key=KEY)) as simulator:
+        for _ in range(KILLS):
+            with start(simulator, place) as process:
+                some_loads(process, moments.randrange(1, 10))
+                time.sleep(moments.uniform(0, 0.15))
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            killed += process.returncode == -signal.SIGKILL
+        with start(simulator, place) as last:
+            last.communicate()
+        assert 0 == last.returncode
+        assert {} == replica.differences(place, simulator)
+    assert KILLS == killed
+
+
+# ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_server_by_the_command_line(simulator: Simulator) -> None:
+    """Sync, status and verify work with a server as with a file, and its password is never shown."""
+    url = postgres.new_database().replace("postgres:@", "postgres:hunter2@")
+    flags = ("--start-date", f"{time.strftime('%m/%d/%Y', time.gmtime(simulator.world.start_s))}", "--destination", url)
+    for name in ("sync", "status", "verify"):
+        ended = command(name, *flags, simulator=simulator)
+        assert 0 == ended.status, ended.said
+        assert "hunter2" not in ended.said
+    assert {} == replica.differences(url, simulator)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me:hunter2@127.0.0.1:1/shop", "The destination cannot be opened."),
+        ("postgresql://me:hunter2@127.0.0.1/shop?colour=hunter2", "The address of the destination is not understood."),
+    ],
+)
+def test_a_server_that_cannot_be_reached(simulator: Simulator, url: str, said: str) -> None:
+    """A wrong address ends with status 2 before any request, and does not show the password."""
+    ended = command("sync", "--start-date", "2026-01-01", "--destination", url, simulator=simulator)
+    assert 2 == ended.status
+    assert said in ended.err
+    assert "hunter2" not in ended.said
+    assert [] == simulator.requests
+
+
+def test_a_second_sync_into_one_dataset(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one sync has a dataset, another waits, and is refused in the end; another dataset is free."""
+    monkeypatch.setattr("reiterate.sinks.postgres.LOCK_WAIT_S", 1)
+    url = postgres.new_database()
+    first = reiterate.sync(**settings(simulator, url))
+    next(first)
+    with pytest.raises(DestinationBusy):
+        sync(simulator, url)
+    assert Status.SUCCEEDED is sync(simulator, url, dataset="another").status
+    *_, last = first
+    assert isinstance(last, RunFinished)
+    assert Status.SUCCEEDED is last.status
+    assert {} == replica.differences(url, simulator)
+
+
+def test_a_connection_that_breaks(simulator: Simulator) -> None:
+    """A server that ends a connection costs the load that was under way, which the next sync makes good."""
+    url = postgres.new_database()
+    failed = False
+    for event in reiterate.sync(**settings(simulator, url, window_in_days=0.25)):
+        if type(event).__name__ == "Loaded" and not failed:
+            failed = True
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'reiterate' AND pid <> pg_backend_pid()"
+                )
+        last = event
+    assert isinstance(last, RunFinished)
+    assert Status.PARTIAL is last.status
+    assert 1 == len(last.problems)
+    assert Status.SUCCEEDED is sync(simulator, url).status
+    assert {} == replica.differences(url, simulator)
+
+
+def test_a_database_that_holds_no_unicode(simulator: Simulator) -> None:
+    """A database in another encoding is refused, for it could not hold every value."""
+    with psycopg.connect(postgres.address(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(SettingsError, match="does not hold every character"):
+        sync(simulator, postgres.address().replace("/postgres?", "/latin?"))
