@@ -22,6 +22,7 @@ from reiterate.flow import (
     LaneClosed,
     Loaded,
     Progress,
+    Refreshed,
     RunFinished,
     RunStarted,
     Split,
@@ -55,6 +56,8 @@ def sync() -> None:
                 assert_type((task, error), tuple[Task, ReiterateError])
             case Loaded():
                 assert_type((event.rows, event.added, event.changed, event.removed), tuple[int, int, int, int])
+            case Refreshed(task, rows, before):
+                assert_type((task, rows, before), tuple[Task, int, int])
             case Failed(task, error):
                 assert_type((task, error), tuple[Task, ReiterateError])
             case RunFinished():

@@ -50,10 +50,8 @@ def rows(place: Path | str, table: str, dataset: str = "iterable") -> list[Row]:
 def execute(place: Path | str, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
     """Do *statement* in the dataset, and return what it answers."""
     with closing(_connect(place, dataset)) as database:
-        done: Any = database.execute(statement)
-        return (
-            [] if getattr(done, "statusmessage", "SELECT").startswith(("DROP", "ALTER", "CREATE")) else done.fetchall()
-        )
+        done = database.execute(statement)
+        return done.fetchall() if done.description else []
 
 
 def _connect(place: Path | str, dataset: str) -> Any:

@@ -96,6 +96,10 @@ class Task:
     """the parts that are wanted, by their value or by a glob of their label; all if empty"""
     shape: Shape = field_of(default_factory=Shape)
     """the columns that are wanted"""
+    history: bool = False
+    """whether a table beside keeps what its rows were"""
+    snapshots: bool = False
+    """whether a table beside keeps its rows of each day"""
 
     def __str__(self) -> str:
         return f"{self.table.name} ({self.scope})"
@@ -283,6 +287,15 @@ class LaneClosed:
 
 
 @dataclass(frozen=True)
+class Refreshed:
+    """A table was read anew, and its *rows* stand in the place of those that were there *before*."""
+
+    task: Task
+    rows: int
+    before: int
+
+
+@dataclass(frozen=True)
 class Failed:
     """A task could not be done; its table is incomplete until a later run does it."""
 
@@ -348,4 +361,16 @@ class RunFinished:
         return [f"{', '.join(tables)}: {error}" for error, tables in found.items()]
 
 
-Event = RunStarted | Discovered | Started | Progress | Waiting | Split | LaneClosed | Loaded | Failed | RunFinished
+Event = (
+    RunStarted
+    | Discovered
+    | Started
+    | Progress
+    | Waiting
+    | Split
+    | LaneClosed
+    | Loaded
+    | Refreshed
+    | Failed
+    | RunFinished
+)

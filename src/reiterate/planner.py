@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, assert_never
 
 from reiterate.catalog.model import ByEvent, Export, KeyedValues, Listing, ListMembers
 from reiterate.flow import Part, Task, Whole, Write
+from reiterate.ledger import Ledger
 from reiterate.windows import Window, gaps, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Job
-    from reiterate.ledger import Fact, Ledger
+    from reiterate.ledger import Fact
     from reiterate.settings import Reading
 
 TARGET_WINDOW_BYTES = 512 * 2**20
@@ -42,13 +43,25 @@ RATE_FACTS = 20
 """So many of the latest facts tell how many bytes a table has per second of its time."""
 
 
-def plan(tables: Iterable[Table], reading: Callable[[str], Reading], ledger: Ledger, *, now: datetime) -> list[Task]:
+def plan(
+    tables: Iterable[Table],
+    reading: Callable[[str], Reading],
+    ledger: Ledger,
+    *,
+    now: datetime,
+    refreshed: Collection[str] = (),
+) -> list[Task]:
     """
     Return the tasks that bring *tables* up to *now*: full tables and listings first, then windows, oldest first.
 
     Tables made of parts (lists, metadata tables) get one task for the whole; the walk asks Iterable for their parts.
+    Tables that are *refreshed* are read as if they never were.
     """
-    tasks = [task for table in tables for task in _tasks(table, reading(table.name), ledger, now=now)]
+    tasks = [
+        replace(task, history=reading(table.name).history, snapshots=reading(table.name).snapshots)
+        for table in tables
+        for task in _tasks(table, reading(table.name), Ledger() if table.name in refreshed else ledger, now=now)
+    ]
     return sorted(tasks, key=lambda task: (task.scope.start, task.table.name) if isinstance(task.scope, Window) else ())
 
 
@@ -114,6 +127,7 @@ def resync(table: Table, reading: Reading, ledger: Ledger, *, of: Window) -> lis
             Write.MERGE,
             size_bytes=None if rate is None else rate * window.length.total_seconds(),
             shape=reading.shape,
+            history=reading.history,
         )
         for window in of.cut(_length(reading.window, rate))
     ]

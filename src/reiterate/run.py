@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reiterate import planner
@@ -37,6 +38,7 @@ from reiterate.flow import (
     Part,
     Progress,
     RawFile,
+    Refreshed,
     RunFinished,
     RunStarted,
     Split,
@@ -44,6 +46,8 @@ from reiterate.flow import (
     Status,
     Task,
     Waiting,
+    Whole,
+    Write,
 )
 from reiterate.ledger import Fact, Refusal
 from reiterate.parse import Parser
@@ -52,11 +56,12 @@ from reiterate.tally import Tally
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from threading import Event as Flag
 
     from reiterate.api import Client
+    from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
     from reiterate.flow import Job
     from reiterate.sinks import Run, Sink
@@ -86,9 +91,18 @@ class Walk:
     spool_bytes: int
 
 
-def run(walk: Walk, tasks: Sequence[Task], record: Run, *, left_over: Sequence[Job] = ()) -> Iterator[Event]:
+def run(
+    walk: Walk,
+    tasks: Sequence[Task],
+    record: Run,
+    *,
+    left_over: Sequence[Job] = (),
+    refreshed: Sequence[Table] = (),
+) -> Iterator[Event]:
     """
     Do *tasks*, and yield what happens; the last event is RunFinished. Export jobs that are *left over* are cancelled.
+
+    Tables that are *refreshed* are read into tables beside them, which take their place once all was read.
 
     A task whose export breaks off is done in halves. A task that fails leaves a gap in the ledger, which the next run
     plans again; the others go on. Closing the iterator, or an interrupt, stops the readers; what is committed stays.
@@ -96,12 +110,17 @@ def run(walk: Walk, tasks: Sequence[Task], record: Run, *, left_over: Sequence[J
     :raises ConnectionMismatch: when the destination holds the data of another connection
     """
     began = time.monotonic()
-    tally = Tally(tasks)
+    swaps = [Task(table, Whole(), Write.REPLACE) for table in refreshed]
+    tally = Tally([*tasks, *swaps])
     walk.sink.begin(record)
     status = Status.STOPPED
     try:
-        yield RunStarted(record.run_id, record.connection, record.started_at, tuple(tasks))
-        for event in _events(walk, tasks, record.run_id, left_over):
+        yield RunStarted(record.run_id, record.connection, record.started_at, (*tasks, *swaps))
+        for table in refreshed:
+            walk.sink.refresh(table)
+        for event in chain(
+            _events(walk, tasks, record.run_id, left_over), _swapped(walk.sink, filter(tally.complete, swaps))
+        ):
             tally.note(event)
             yield event
         status = tally.status
@@ -148,6 +167,16 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     _note_refusal(walk, task, error, run_id)
                 case Started() | Progress() | Waiting() as event:
                     yield event
+
+
+def _swapped(sink: Sink, swaps: Iterable[Task]) -> Iterator[Refreshed | Failed]:
+    for task in swaps:
+        try:
+            before, rows = sink.swap(task.table)
+        except LoadError as error:
+            yield Failed(task, error)
+        else:
+            yield Refreshed(task, rows, before)
 
 
 def _refused(readers: Readers, task: Task, error: ReiterateError, cuts_in_a_row: int) -> Iterator[Event]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reiterate.flow import Discovered, Failed, Loaded, Split, Status, TableSummary
+from reiterate.flow import Discovered, Failed, Loaded, Refreshed, Split, Status, TableSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +32,8 @@ class Tally:
                 )
             case Split(_, halves):
                 self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1 + len(halves)))
+            case Refreshed(_, _, before):
+                self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1, removed=so_far.removed + before))
             case Failed(_, error):
                 self._note(
                     event,
@@ -41,10 +43,15 @@ class Tally:
                 pass
 
     def _note(
-        self, event: Loaded | Discovered | Split | Failed, change: Callable[[TableSummary], TableSummary]
+        self, event: Loaded | Discovered | Split | Refreshed | Failed, change: Callable[[TableSummary], TableSummary]
     ) -> None:
         name = event.task.table.name
         self._tables[name] = change(self._tables[name])
+
+    def complete(self, task: Task) -> bool:
+        """Tell whether of its table only *task* is left, and nothing failed."""
+        so_far = self._tables[task.table.name]
+        return so_far.left == 1 and not so_far.errors
 
     @property
     def summaries(self) -> tuple[TableSummary, ...]:

@@ -181,6 +181,16 @@ class Table:
             {self.cursor} if self.cursor else set()
         )
 
+    @property
+    def changes(self) -> bool:
+        """Whether rows may change or go once they are there; events stay as they are."""
+        return not isinstance(self.identity, ByEvent)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the table is read whole by each sync."""
+        return not isinstance(self.read, Export)
+
     def knows(self, field: str | None) -> bool:
         """Return whether a column of *field* needs no explanation: it is technical, or in the catalog."""
         return field is None or self.field(field) is not None

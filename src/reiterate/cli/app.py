@@ -60,6 +60,9 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read, write nothing, and show which columns would be new.")
     ] = False,
+    full_refresh: Annotated[
+        str, typer.Option(help="Read these tables anew, separated by commas; rows that Iterable no longer has go.")
+    ] = "",
 ) -> None:
     """
     Replicate what is due into the destination.
@@ -68,7 +71,9 @@ def sync(
     """
     connection = _connection(settings)
     with stoppable() as stop:
-        status = render.follow(library.sync(connection, stop=stop, dry_run=dry_run), json_logs=json_logs)
+        anew = [name.strip() for name in full_refresh.split(",") if name.strip()]
+        events = library.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
+        status = render.follow(events, json_logs=json_logs)
     if dry_run:
         words.err().print("This was a dry run: nothing was written.")
     raise typer.Exit(status)

@@ -21,6 +21,7 @@ from reiterate.flow import (
     LaneClosed,
     Loaded,
     Progress,
+    Refreshed,
     RunFinished,
     RunStarted,
     Split,
@@ -96,6 +97,8 @@ def as_dict(event: Event) -> dict[str, Any]:
                 "new_columns": [column.name for column in event.new_columns],
                 "discarded": [column.name for column in event.discarded],
             }
+        case Refreshed(_, rows, before):
+            return said | {"rows": rows, "before": before}
         case Failed(_, error):
             return said | {"error_type": type(error).__name__, "error": str(error)}
         case RunFinished():
@@ -157,6 +160,8 @@ def _line(event: Event) -> str:
                 + (f"; new columns: {_names(event.new_columns)}" if event.new_columns else "")
                 + (f"; left out: {_names(event.discarded)}" if event.discarded else "")
             )
+        case Refreshed(task, rows, before):
+            return f"{task.table.name}: read anew, {words.number(rows)} rows in place of {words.number(before)}"
         case Failed(task, error):
             return f"{task}: FAILED: {error}"
         case _:
@@ -223,6 +228,8 @@ class Board:
                 self._lane(task).rows += event.rows
                 self._lane(task).added += event.added
                 self._lane(task).size_bytes += event.size_bytes
+            case Refreshed(task):
+                self._end(task)
             case LaneClosed(task):
                 self._lane(task).waits.pop(task, None)
             case Failed(task):

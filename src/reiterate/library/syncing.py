@@ -14,14 +14,16 @@ from reiterate.catalog.model import Export
 from reiterate.errors import SettingsError
 from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, tables_of
 from reiterate.settings import day
+from reiterate.settings.given import unknown
 from reiterate.sinks import Run, sink_at
 from reiterate.windows import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
+    from reiterate.catalog.model import Table
     from reiterate.flow import Event, Task
     from reiterate.ledger import Ledger
     from reiterate.settings import Connection
@@ -34,6 +36,7 @@ def sync(
     config: Path | str | None = None,
     stop: Flag | None = None,
     dry_run: bool = False,
+    full_refresh: Collection[str] = (),
     **values: Any,  # noqa: ANN401 (whatever the settings take)
 ) -> Iterator[Event]:
     """
@@ -41,21 +44,37 @@ def sync(
 
     Nothing happens until the iterator is asked. Setting *stop*, closing the iterator or an interrupt ends the run;
     what is committed stays, and the next run goes on from there. A *dry_run* reads, writes nothing, and tells of the
-    columns that would be new.
+    columns that would be new. Tables that get a *full_refresh* are read anew from their start date on; their old rows
+    stay until all was read, and go then.
 
     :raises SettingsError: when a setting is wrong; nothing was requested then
     :raises LoadError: when the destination cannot be opened
     """
     chosen = connection_of(connection, config, values)
     now = now_utc()
+    refreshed = _refreshed(chosen, full_refresh)
+    names = [table.name for table in refreshed]
     yield from _walk(
         chosen,
         stop or Flag(),
-        lambda ledger: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now),
-        asked=_asked(chosen),
+        lambda ledger: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now, refreshed=names),
+        asked=_asked(chosen, **({"full_refresh": names} if names else {})),
         now=now,
         dry_run=dry_run,
+        refreshed=refreshed,
     )
+
+
+def _refreshed(chosen: Connection, wanted: Collection[str]) -> list[Table]:
+    """Return the tables to be read anew; those without a replication key are by every sync."""
+    tables = {table.name: table for table in tables_of(chosen)}
+    if strange := [name for name in wanted if name not in tables]:
+        raise unknown("table", strange[0], tables, "argument --full-refresh")
+    return [
+        table
+        for name, table in tables.items()
+        if table.cursor is not None and (name in wanted or chosen.settings_of(name).full_refresh)
+    ]
 
 
 def resync(
@@ -120,6 +139,7 @@ def _walk(
     asked: str,
     now: datetime,
     dry_run: bool = False,
+    refreshed: Sequence[Table] = (),
 ) -> Iterator[Event]:
     opened = rehearsal(chosen) if dry_run else closing(sink_at(chosen.destination))
     with opened as sink, closing(client_of(chosen, stop)) as client:
@@ -128,7 +148,7 @@ def _walk(
         record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
         walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
         left_over = planner.left_over(ledger, chosen.settings_of, now=now)
-        yield from run.run(walk, tasks_for(ledger), record, left_over=left_over)
+        yield from run.run(walk, tasks_for(ledger), record, left_over=left_over, refreshed=refreshed)
 
 
 def _asked(connection: Connection, **others: object) -> str:

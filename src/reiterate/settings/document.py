@@ -48,6 +48,9 @@ TABLE_SETTINGS = (
     "columns",
     "omit_columns",
     "hash_columns",
+    "full_refresh",
+    "history",
+    "snapshots",
 )
 DESTINATION_SETTINGS = ("url", "dataset")
 

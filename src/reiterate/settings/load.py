@@ -52,6 +52,9 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
 )
 """What counts if nothing is given; destination and dataset have theirs in the document."""
 
+STAYS = "its rows are events, which stay as they are"
+FLOWS = "it is not read whole by each sync"
+
 MISSING = {
     "api_key": "Set ITERABLE_API_KEY in the environment, or api_key in {where}.",
     "start_date": "Give it as --start-date 09/01/2026, as REITERATE_START_DATE in the environment, "
@@ -69,6 +72,14 @@ class KnownTable(Protocol):
     @property
     def clear(self) -> frozenset[str]:
         """Fields that cannot be disguised."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether rows change once they are there."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether the table is read whole by each sync."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +278,15 @@ class _Sources:
                 custom_fields=_own("custom_fields", own, where, partial(values.choice, among=CustomFields)),
                 columns=_own("columns", own, where, values.columns) or (),
                 omit_columns=_own("omit_columns", own, where, partial(values.columns, fixed=known[name].needed)) or (),
+                full_refresh=_own("full_refresh", own, where, values.switch) or False,
+                history=_own(
+                    "history", own, where, partial(values.switch, refused="" if known[name].changes else STAYS)
+                )
+                or False,
+                snapshots=_own(
+                    "snapshots", own, where, partial(values.switch, refused="" if known[name].listed else FLOWS)
+                )
+                or False,
                 hash_columns=_own("hash_columns", own, where, partial(values.columns, fixed=known[name].clear)) or (),
             )
             if found[name].hash_columns and self.given("hash_salt") is None:

@@ -77,6 +77,9 @@ class TableSettings:
     columns: tuple[str, ...] = ()
     omit_columns: tuple[str, ...] = ()
     hash_columns: tuple[str, ...] = ()
+    full_refresh: bool = False
+    history: bool = False
+    snapshots: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Reading:
     How a table is read: from *start* (aware UTC) on, *window* at most a request, *lookback* read again.
 
     *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none. *shape* says which
-    columns are wanted.
+    columns are wanted. With *full_refresh* every sync reads the table anew, *history* keeps what its rows were,
+    *snapshots* its rows of each day.
     """
 
     start: datetime
@@ -93,6 +97,9 @@ class Reading:
     lookback: timedelta
     lists: tuple[str, ...] = ()
     shape: Shape = field(default_factory=Shape)
+    full_refresh: bool = False
+    history: bool = False
+    snapshots: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +180,9 @@ class Connection:
                 hashed=own.hash_columns,
                 salt=self.hash_salt,
             ),
+            full_refresh=own.full_refresh,
+            history=own.history,
+            snapshots=own.snapshots,
         )
 
 
@@ -205,6 +215,9 @@ def describe(connection: Connection) -> dict[str, str]:
             f"schema_policy = {own.schema_policy}" if own.schema_policy else "",
             f"column_names = {own.column_names}" if own.column_names else "",
             f"custom_fields = {own.custom_fields}" if own.custom_fields else "",
+            "full_refresh" if own.full_refresh else "",
+            "history" if own.history else "",
+            "snapshots" if own.snapshots else "",
             *(
                 f"{setting} = {', '.join(names)}"
                 for setting, names in (

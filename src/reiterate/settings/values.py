@@ -168,6 +168,15 @@ def choice(value: object, *, among: type[Choice]) -> Choice:
     return among(text)
 
 
+def switch(value: object, *, refused: str = "") -> bool:
+    """Return whether something is wanted, which a table may have to refuse for a reason."""
+    if not isinstance(value, bool):
+        raise Wrong("true or false")
+    if value and refused:
+        raise Wrong("false for this table", reason=refused)
+    return value
+
+
 def columns(value: object, *, fixed: Collection[str] = ()) -> tuple[str, ...]:
     """Return names or globs of fields, none of which names one that is *fixed*."""
     accepted = 'a list of fields, such as ["ip", "itblInternal.*"]'

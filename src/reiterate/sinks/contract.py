@@ -90,6 +90,23 @@ class Sink(Protocol):
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         """Remove the rows of parts that are not among *parts*; return how many."""
 
+    def refresh(self, table: Table) -> None:
+        """
+        Let rows of *table* go to another, empty one from now on, beside the old that stays as it is until the swap.
+
+        What a run that died began is gone when the next one begins; a table that is not there needs nothing of this.
+        """
+
+    def swap(self, table: Table) -> tuple[int, int]:
+        """
+        Put the rows that were read anew in the place of the old ones, all at once; return how many were, and are.
+
+        :raises LoadError: when the destination refuses; the old rows stay then
+        """
+
+    def drop(self, table: Table) -> None:
+        """Remove *table* and all that is known of it."""
+
     def refuse(self, refusal: Refusal) -> None:
         """Note that a part could not be read; a load of the part strikes it out."""
 

@@ -110,10 +110,10 @@ class DuckDBSink(RelationalSink):
         yield "staged"
 
     def _append(self, batch: Batch) -> int:
-        return self._do(f"INSERT INTO {self._name(batch.task.table.name)} BY NAME {batch.query}")
+        return self._do(f"INSERT INTO {self._name(self._called(batch.task.table))} BY NAME {batch.query}")
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table = self._name(batch.task.table.name)
+        table = self._name(self._called(batch.task.table))
         size = f"SELECT count(*) FROM {table}"
         before = self._number(size)
         names = [sql.name(name) for name in names_in(batch)]

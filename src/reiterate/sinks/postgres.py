@@ -191,7 +191,7 @@ class PostgresSink(RelationalSink):
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _lay_out(self, table: Table, names: Mapping[str | None, str]) -> None:
+    def _lay_out(self, table: Table, name: str, names: Mapping[str | None, str]) -> None:
         """Let the cost of a merge depend on what is merged, not on the table."""
         indexed = ""
         if isinstance(table.identity, ByEvent):
@@ -202,10 +202,10 @@ class PostgresSink(RelationalSink):
         elif isinstance(table.read, ListMembers):
             indexed = sql.name(names[table.read.parameter])
         if indexed:
-            self._do(f"CREATE INDEX ON {self._name(table.name)} ({indexed})")
+            self._do(f"CREATE INDEX ON {name} ({indexed})")
 
     def _append(self, batch: Batch) -> int:
-        return self._copy(batch, self._name(batch.task.table.name))
+        return self._copy(batch, self._name(self._called(batch.task.table)))
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:  # noqa: ARG002 (a table may always be)
@@ -231,7 +231,7 @@ class PostgresSink(RelationalSink):
             return cursor.rowcount
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table = self._name(batch.task.table.name)
+        table = self._name(self._called(batch.task.table))
         names = [sql.name(name) for name in names_in(batch)]
         found = f"{scope} AND {self._same(batch)}"
         changed = self._do(

@@ -56,6 +56,15 @@ class Rehearsal:
     def retain(self, table: Table, parts: Collection[Part]) -> int:  # noqa: ARG002
         return 0
 
+    def refresh(self, table: Table) -> None:
+        """Let it be."""
+
+    def swap(self, table: Table) -> tuple[int, int]:  # noqa: ARG002
+        return 0, 0
+
+    def drop(self, table: Table) -> None:
+        """Let it be."""
+
     def refuse(self, refusal: Refusal) -> None:
         """Note nothing."""
 

@@ -1,7 +1,7 @@
 """
 What destinations share that take SQL and keep rows and definitions in one transaction; each holds only its difference.
 
-    load ─► one transaction: [ make or widen the table ─► write the rows ─► note the fact ]
+    load ─► one transaction: [ make or widen the table ─► write the rows ─► keep what they were ─► note the fact ]
 """
 
 from __future__ import annotations
@@ -89,6 +89,14 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
 }
 """Names and columns are a contract with people's warehouses."""
 
+FRESH = "_reiterate_new_"
+"""Before the name of a table: what is read anew, until it is whole."""
+
+VALID_FROM, VALID_TO, SNAPSHOT_DATE = "_valid_from", "_valid_to", "_snapshot_date"
+HISTORY = {VALID_FROM: Type.TIMESTAMP, VALID_TO: Type.TIMESTAMP}
+SNAPSHOTS = {SNAPSHOT_DATE: Type.DATE}
+"""Columns that tables have which keep what rows were, behind those of the table itself."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -108,6 +116,7 @@ class RelationalSink(ABC):
         self._schema = schema
         self._shown = shown
         self._aside_lock = Lock()
+        self._fresh: set[str] = set()
 
     # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
 
@@ -151,8 +160,8 @@ class RelationalSink(ABC):
         """Return the condition that two values are equal of which neither is null."""
         return f"{left} = {right}"
 
-    def _lay_out(self, table: Table, names: Mapping[str | None, str]) -> None:  # noqa: B027 (not all databases need it)
-        """Help a table that was just made to find its rows; *names* are its columns by their fields."""
+    def _lay_out(self, table: Table, name: str, names: Mapping[str | None, str]) -> None:  # noqa: B027 (not all need it)
+        """Help a table that was just made, as *name*, to find its rows; *names* are its columns by their fields."""
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -234,13 +243,16 @@ class RelationalSink(ABC):
             self._do(self._insertion(REFUSALS, values))
 
     def columns(self, table: Table) -> tuple[Column, ...]:
+        return self._columns(self._called(table))
+
+    def _columns(self, table: str) -> tuple[Column, ...]:
         # what a person dropped is not there any more
-        there = {name: place for place, name in enumerate(self._column_names(table.name))}
+        there = {name: place for place, name in enumerate(self._column_names(table))}
         if not there:
             return ()
         found = self._rows(
             f"""SELECT column_name, type, source_field, variant FROM {self._name(COLUMNS)}
-                WHERE table_name = {sql.literal(table.name)}"""
+                WHERE table_name = {sql.literal(table)}"""
         )
         columns = (Column(name, Type(type_), field, variant) for name, type_, field, variant in found if name in there)
         return tuple(sorted(columns, key=lambda column: there[column.name]))
@@ -263,6 +275,17 @@ class RelationalSink(ABC):
                 f"WHERE status = {sql.literal(Status.RUNNING)}"
             )
             self._do(self._insertion(RUNS, values))
+            for table in self._left_behind():
+                self._forget_table(table)
+
+    def _left_behind(self) -> list[str]:
+        """Return tables that a run began to read anew and did not finish."""
+        found = self._rows(
+            f"""SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()
+                AND table_schema = {sql.literal(self.dataset)}
+                AND left(table_name, {len(FRESH)}) = {sql.literal(FRESH)}"""
+        )
+        return [name for (name,) in found]
 
     def finish(self, run: Run) -> None:
         with self._transaction():
@@ -298,15 +321,17 @@ class RelationalSink(ABC):
         with self._transaction(table=table.name, part=batch.task.scope):
             new = self._fit(batch, fact.read_at)
             added, changed, removed = self._write(batch)
+            if table.name not in self._fresh:
+                self._keep(batch, fact.read_at)
             batch.raw.check_unchanged()
-            self._note(fact, added, changed, removed)
+            self._note(fact, self._called(table), added, changed, removed)
         return Outcome(added, changed, removed, new)
 
-    def _note(self, fact: Fact, added: int, changed: int, removed: int) -> None:
+    def _note(self, fact: Fact, called: str, added: int, changed: int, removed: int) -> None:
         """Note *fact*; what was open about its window or part is settled by it."""
         bounds = (None, None) if fact.window is None else (fact.window.start, fact.window.end)
         values = (
-            *(fact.run_id, fact.table, fact.part, *bounds, fact.read_at, datetime.now(UTC)),
+            *(fact.run_id, called, fact.part, *bounds, fact.read_at, datetime.now(UTC)),
             *(fact.rows, added, changed, removed, fact.size_bytes, fact.requests, fact.seconds, fact.lane),
         )
         self._do(self._insertion(READS, values))
@@ -321,21 +346,19 @@ class RelationalSink(ABC):
 
     def _fit(self, batch: Batch, since: datetime) -> tuple[Column, ...]:
         """Make the table as wide as the batch; return the columns that are new to a table that was there."""
-        table = batch.task.table.name
+        table = self._called(batch.task.table)
         of_table = f"table_name = {sql.literal(table)}"
         there = {*self._column_names(table)}
         recorded = {column.name for column in self.columns(batch.task.table)}
+        types = {column.name: column.type for column in batch.columns}
         if not there:
             # a table that a person dropped starts anew; its facts went with it
             for own in (READS, COLUMNS, REFUSALS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
-            self._make(table, {column.name: column.type for column in batch.columns})
-            self._lay_out(batch.task.table, names_of(batch.columns))
+            self._make(table, types)
+            self._lay_out(batch.task.table, self._name(table), names_of(batch.columns))
+        self._widen(table, types)
         for column in batch.columns:
-            if there and column.name not in there:
-                self._do(
-                    f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {self.TYPES[column.type]}"
-                )
             if column.name not in recorded:
                 # the record of a column that a person dropped
                 name = sql.literal(column.name)
@@ -346,7 +369,7 @@ class RelationalSink(ABC):
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
-        table = self._name(batch.task.table.name)
+        table = self._name(self._called(batch.task.table))
         if batch.new and not self._occupied(batch):
             added = self._append(batch)
             if added != batch.source_rows:
@@ -369,7 +392,7 @@ class RelationalSink(ABC):
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
-        found = f"SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {self._bounds(batch)} LIMIT 1"
+        found = f"SELECT 1 FROM {self._name(self._called(batch.task.table))} AS t WHERE {self._bounds(batch)} LIMIT 1"
         return batch.cursor_range is not None and bool(self._rows(found))
 
     def _bounds(self, batch: Batch) -> str:
@@ -385,13 +408,16 @@ class RelationalSink(ABC):
 
     def _same(self, batch: Batch) -> str:
         """Return the condition that a row ``s`` of the batch is the row ``t`` of the destination."""
-        if batch.first_of:
-            return self._same_first(*(first_of(batch.key, side) for side in "ts"))
-        if isinstance(batch.task.table.identity, ByEvent):
-            return sql.listed((f"t.{sql.name(column)} = s.{sql.name(column)}" for column in batch.key), " AND ")
-        return sql.listed(
-            (self._same_value(f"t.{sql.name(column)}", f"s.{sql.name(column)}") for column in batch.key), " AND "
-        )
+        return self._same_row(batch.task.table, batch.key, "t", "s")
+
+    def _same_row(self, table: Table, key: Collection[str], left: str, right: str) -> str:
+        """Return the condition that rows of *left* and *right* are the same row of *table*."""
+        if isinstance(table.identity, ByFirst):
+            return self._same_first(first_of(key, left), first_of(key, right))
+        pairs = [(f"{left}.{sql.name(column)}", f"{right}.{sql.name(column)}") for column in key]
+        if isinstance(table.identity, ByEvent):
+            return sql.listed((f"{one} = {other}" for one, other in pairs), " AND ")
+        return sql.listed((self._same_value(*pair) for pair in pairs), " AND ")
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         columns = names_of(self.columns(table))
@@ -407,7 +433,13 @@ class RelationalSink(ABC):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            return self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+            removed = self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+            now = datetime.now(UTC)
+            if removed and self._there(history_of(table)):
+                self._keep_history(table, self.columns(table), "true", now, gone=True)
+            if removed and self._there(snapshots_of(table)):
+                self._keep_snapshot(table, self.columns(table), "true", now)
+            return removed
 
     def state(self, table: Table) -> TableState | None:
         columns = names_of(self.columns(table))
@@ -416,6 +448,116 @@ class RelationalSink(ABC):
         newest = self._us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
         ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
         return TableState(rows, None if newest_us is None else _moment(newest_us))
+
+    # ── a table that is read anew ────────────────────────────────────────────────────────────────────────────────────
+
+    def _called(self, table: Table) -> str:
+        """Return the name of the table that rows of *table* go to now."""
+        return f"{FRESH}{table.name}" if table.name in self._fresh else table.name
+
+    def refresh(self, table: Table) -> None:
+        columns = self.columns(table)
+        if not columns:
+            return
+        fresh = f"{FRESH}{table.name}"
+        with self._transaction(table=table.name):
+            self._make(fresh, {column.name: column.type for column in columns})
+            self._lay_out(table, self._name(fresh), names_of(columns))
+            names = sql.listed(map(sql.name, OWN_TABLES[COLUMNS]))
+            copied = names.replace(sql.name("table_name"), sql.literal(fresh))
+            self._do(
+                f"INSERT INTO {self._name(COLUMNS)} ({names}) SELECT {copied} FROM {self._name(COLUMNS)} "
+                f"WHERE table_name = {sql.literal(table.name)}"
+            )
+        self._fresh.add(table.name)
+
+    def swap(self, table: Table) -> tuple[int, int]:
+        if table.name not in self._fresh:
+            return 0, 0
+        fresh, at = f"{FRESH}{table.name}", datetime.now(UTC)
+        columns = self._columns(fresh)
+        names = sql.listed(sql.name(column.name) for column in columns)
+        of_table = f"table_name = {sql.literal(table.name)}"
+        with self._transaction(table=table.name):
+            self._widen(table.name, {column.name: column.type for column in columns})
+            # rows are replaced, not the table: views, rights and columns of people stay
+            before = self._do(f"DELETE FROM {self._name(table.name)}")
+            after = self._do(f"INSERT INTO {self._name(table.name)} ({names}) SELECT {names} FROM {self._name(fresh)}")
+            for own in (READS, COLUMNS):
+                self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
+                self._do(f"UPDATE {self._name(own)} SET {of_table} WHERE table_name = {sql.literal(fresh)}")
+            if self._there(history_of(table)):
+                self._keep_history(table, columns, "true", at, gone=True)
+            self._forget_table(fresh)
+        self._fresh.discard(table.name)
+        return before, after
+
+    def _widen(self, table: str, columns: Mapping[str, Type]) -> None:
+        """Give a table those of *columns* that it lacks; make it if it is not there."""
+        there = {*self._column_names(table)}
+        if not there:
+            self._make(table, columns)
+            return
+        for name, type_ in columns.items():
+            if name not in there:
+                self._do(f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(name)} {self.TYPES[type_]}")
+
+    def drop(self, table: Table) -> None:
+        with self._transaction(table=table.name):
+            self._forget_table(table.name)
+
+    def _forget_table(self, table: str) -> None:
+        self._do(f"DROP TABLE IF EXISTS {self._name(table)}")
+        for own in (READS, COLUMNS, REFUSALS, JOBS):
+            self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
+
+    # ── what rows were ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep(self, batch: Batch, at: datetime) -> None:
+        """Keep, where it is wanted, what the rows were before and are now."""
+        task = batch.task
+        scope = self._bounds(batch)
+        if task.history:
+            if isinstance(task.scope, Window) and batch.cursor_range:
+                # what the batch has changed lies in its time now
+                first, last = map(sql.literal, batch.cursor_range)
+                scope = f"t.{cursor_of(batch)} BETWEEN {first} AND {last}"
+            self._keep_history(task.table, batch.columns, scope, at, gone=task.write is Write.REPLACE)
+        if task.snapshots:
+            self._keep_snapshot(task.table, batch.columns, scope, at)
+
+    def _keep_history(self, table: Table, columns: Collection[Column], scope: str, at: datetime, *, gone: bool) -> None:
+        """End the versions of rows in *scope* that are others now (or *gone*), and begin those that they are now."""
+        now, history, moment = self._name(table.name), self._name(history_of(table)), sql.literal(at)
+        self._widen(history_of(table), {column.name: column.type for column in columns} | HISTORY)
+        same = self._same_row(table, key_of(table, columns), "t", "h")
+        names = [sql.name(column.name) for column in columns]
+        other = sql.listed((f"h.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")
+        ended = [f"EXISTS (SELECT 1 FROM {now} AS t WHERE {scope} AND {same} AND ({other}))"]
+        if gone:
+            ended.append(f"{scope.replace('t.', 'h.', 1)} AND NOT EXISTS (SELECT 1 FROM {now} AS t WHERE {same})")
+        for condition in ended:
+            self._do(
+                f"UPDATE {history} AS h SET {sql.name(VALID_TO)} = {moment} "
+                f"WHERE h.{sql.name(VALID_TO)} IS NULL AND {condition}"
+            )
+        self._do(
+            f"INSERT INTO {history} ({sql.listed([*names, sql.name(VALID_FROM)])}) "
+            f"SELECT {sql.listed(f't.{name}' for name in names)}, {moment} FROM {now} AS t WHERE {scope} "
+            f"AND NOT EXISTS (SELECT 1 FROM {history} AS h WHERE h.{sql.name(VALID_TO)} IS NULL AND {same})"
+        )
+
+    def _keep_snapshot(self, table: Table, columns: Collection[Column], scope: str, at: datetime) -> None:
+        """Let the snapshot of the day hold the rows of *scope* as they are now."""
+        now, snapshots = self._name(table.name), self._name(snapshots_of(table))
+        self._widen(snapshots_of(table), {column.name: column.type for column in columns} | SNAPSHOTS)
+        names = sql.listed(sql.name(column.name) for column in columns)
+        day = f"{sql.literal(at.astimezone(UTC).date())}::DATE"
+        self._do(f"DELETE FROM {snapshots} AS t WHERE {sql.name(SNAPSHOT_DATE)} = {day} AND {scope}")
+        self._do(
+            f"INSERT INTO {snapshots} ({names}, {sql.name(SNAPSHOT_DATE)}) "
+            f"SELECT {names}, {day} FROM {now} AS t WHERE {scope}"
+        )
 
     # ── looking back ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -440,13 +582,8 @@ class RelationalSink(ABC):
         return self._number(f"SELECT count(*) FROM {self._name(table.name)} WHERE {where}")
 
     def doubles(self, table: Table) -> int:
-        names = names_of(self.columns(table))
-        if isinstance(table.identity, ByEvent):
-            key = [sql.name("_event_id")]
-        elif isinstance(table.identity, ByFirst):
-            key = [first_of([names[field] for field in table.identity.fields])]
-        else:
-            key = [sql.name(names[field]) for field in table.identity.fields]
+        names = key_of(table, self.columns(table))
+        key = [first_of(names)] if isinstance(table.identity, ByFirst) else [*map(sql.name, names)]
         return self._number(
             f"""SELECT (SELECT count(*) FROM {self._name(table.name)})
                 - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._name(table.name)}) AS d)"""
@@ -498,6 +635,22 @@ def first_line(error: Exception) -> str:
 def names_of(columns: Collection[Column]) -> dict[str | None, str]:
     """Return the first column of each field, by the field."""
     return {column.field: column.name for column in columns if not column.variant}
+
+
+def key_of(table: Table, columns: Collection[Column]) -> list[str]:
+    """Return the columns that tell the rows of *table* apart."""
+    if isinstance(table.identity, ByEvent):
+        return ["_event_id"]
+    names = names_of(columns)
+    return [names[field] for field in table.identity.fields]
+
+
+def history_of(table: Table) -> str:
+    return f"{table.name}_history"
+
+
+def snapshots_of(table: Table) -> str:
+    return f"{table.name}_snapshots"
 
 
 def first_of(columns: Collection[str], side: str = "") -> str:
