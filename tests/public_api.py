@@ -12,7 +12,7 @@ from threading import Event as Flag
 from typing import assert_never, assert_type
 
 import reiterate
-from reiterate import Calls, Check, ConnectionStatus, Plan, ReiterateError, TableStatus
+from reiterate import Calls, Check, ConnectionStatus, Plan, ReiterateError, Step, TableStatus
 from reiterate.catalog.model import Table
 from reiterate.errors import LoadError, SettingsError, SourceError
 from reiterate.flow import (
@@ -32,7 +32,7 @@ from reiterate.flow import (
     Task,
     Waiting,
 )
-from reiterate.settings import Connection
+from reiterate.settings import Connection, Destination
 
 
 def sync() -> None:
@@ -86,6 +86,7 @@ def looks() -> None:
     assert_type([check.error for check in reiterate.check("shop")], list[ReiterateError | None])
     assert_type(reiterate.check("shop"), Iterator[Check])
     assert_type(reiterate.tables(), tuple[Table, ...])
+    assert_type(reiterate.try_out("shop.duckdb"), tuple[Destination, Iterator[Step]])
 
 
 def errors() -> None:

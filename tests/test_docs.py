@@ -167,6 +167,10 @@ def test_commands_in_the_docs_exist() -> None:
                 words = line.split()
                 if words[0] not in {name.split()[1] for name in COMMANDS}:
                     continue
-                found = f"reiterate {' '.join(words[:2])}" if words[0] == "connection" else f"reiterate {words[0]}"
+                found = (
+                    f"reiterate {' '.join(words[:2])}"
+                    if words[0] in {"connection", "destination"}
+                    else f"reiterate {words[0]}"
+                )
                 known = {option for parameter in COMMANDS[found].params for option in parameter.opts}
                 assert [] == [word for word in words if word.startswith("--") and word not in known], line

@@ -15,6 +15,7 @@ from reiterate.library import (
     Check,
     ConnectionStatus,
     Plan,
+    Step,
     TableStatus,
     check,
     plan,
@@ -23,6 +24,7 @@ from reiterate.library import (
     status,
     sync,
     tables,
+    try_out,
     verify,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "ConnectionStatus",
     "Plan",
     "ReiterateError",
+    "Step",
     "TableStatus",
     "Verified",
     "check",
@@ -41,5 +44,6 @@ __all__ = [
     "status",
     "sync",
     "tables",
+    "try_out",
     "verify",
 ]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     *("demo", "sync", "resync", "verify", "tables", "plan", "status", "simulate"),
     *(f"connection {name}" for name in ("create", "list", "show", "test", "metadata", "delete")),
+    "destination test",
 ]
 FILE = Path("iterable.duckdb")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -147,3 +149,56 @@ def test_a_database_that_holds_no_unicode(simulator: Simulator) -> None:
         connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     with pytest.raises(SettingsError, match="does not hold every character"):
         sync(simulator, postgres.address().replace("/postgres?", "/latin?"))
+
+
+# ── trying out ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+STEPS = ["open: ok", "make a table and write: ok", "add a column and merge: ok", "read: ok", "drop: ok"]
+
+
+@pytest.mark.parametrize("kind", ["DuckDB", *PLACES])
+def test_trying_a_destination_out(kind: str, simulator: Simulator, tmp_path: Path) -> None:
+    """`destination test` does what a sync does, and leaves no row and no fact; what was synced stays."""
+    place = PLACES[kind](tmp_path) if kind in PLACES else tmp_path / "replica.duckdb"
+    for _ in range(2):
+        ended = command("destination", "test", str(place))
+        assert STEPS == ended.out.splitlines()[1:-1]
+        assert 0 == ended.status
+        sync(simulator, place)
+    assert {} == replica.differences(place, simulator)
+    assert [(0,)] == replica.execute(place, "SELECT count(*) FROM _reiterate_reads WHERE table_name LIKE '%probe'")
+
+
+def test_a_user_without_rights(tmp_path: Path) -> None:
+    """A right that is missing is named, with the step that wants it; a schema that is there already is enough."""
+    url = postgres.new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE USER reader")
+    as_reader = url.replace("postgres:@", "reader:@")
+    ended = command("destination", "test", as_reader)
+    assert 1 == ended.status
+    assert "open: The destination refused a load." in ended.out
+    assert "permission denied" in ended.out
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA iterable AUTHORIZATION reader")
+    assert 0 == command("destination", "test", as_reader).status
+
+
+def test_a_package_that_is_missing(tmp_path: Path) -> None:
+    """Without its package a destination says which extra to install."""
+    script = "import sys; sys.modules['psycopg'] = None; from reiterate.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "destination", "test", "postgresql://db/shop"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "pip install 'reiterate[postgres]'" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_destinations_by_name(tmp_path: Path) -> None:
+    """A destination is tried out by its name in the file, too; a wrong name has status 2."""
+    (tmp_path / "reiterate.toml").write_text("[destinations.lake]\nurl = 'lake.duckdb'\ndataset = 'shop'\n")
+    assert "duckdb:///lake.duckdb, dataset shop" in command("destination", "test", "lake").out
+    assert 2 == command("destination", "test", "laek").status

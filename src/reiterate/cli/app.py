@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from reiterate import library
-from reiterate.cli import connection, demo, render, show, words
+from reiterate.cli import connection, demo, destination, render, show, words
 from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
 from reiterate.cli.options import with_settings
 from reiterate.cli.stopping import stoppable
@@ -116,6 +116,7 @@ app.command("status", epilog="Example: reiterate status --connection shop")(show
 app.command("verify", epilog="Example: reiterate verify --source --tables email_open")(show.verify)
 app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
 app.add_typer(connection.app, name="connection")
+app.add_typer(destination.app, name="destination")
 app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from reiterate.library.looks import Calls, Check, ConnectionStatus, Plan, TableStatus, check, plan, status, verify
 from reiterate.library.opening import settings, tables
 from reiterate.library.syncing import resync, sync
+from reiterate.library.trying import Step, try_out
 
 __all__ = [
     "Calls",
     "Check",
     "ConnectionStatus",
     "Plan",
+    "Step",
     "TableStatus",
     "check",
     "plan",
@@ -24,5 +26,6 @@ __all__ = [
     "status",
     "sync",
     "tables",
+    "try_out",
     "verify",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reiterate.secret import Secret
-from reiterate.settings.load import Loaded, day, load
+from reiterate.settings.load import Loaded, day, destination, load
 from reiterate.settings.model import (
     API_ADDRESSES,
     Connection,
@@ -26,6 +26,7 @@ __all__ = [
     "TableSettings",
     "day",
     "describe",
+    "destination",
     "duration",
     "load",
 ]

@@ -99,6 +99,21 @@ def day(setting: str, value: object, *, now: datetime) -> datetime:
     return checked(setting, Given(value, "arguments"), lambda given: values.start_date(given, now=now))
 
 
+def destination(
+    url: str | None = None, dataset: str | None = None, *, file: Path | None, environ: Mapping[str, str]
+) -> Destination:
+    """
+    Return the destination at *url*, or that is named so in *file*; the default, if it is not given.
+
+    :raises SettingsError: when it is none
+    """
+    given = {setting: Given(value, "arguments") for setting, value in (("url", url), ("dataset", dataset)) if value}
+    variable = environ.get(ENVIRONMENT["destination"])
+    if variable and "url" not in given:
+        given["url"] = Given(variable, f"environment variable {ENVIRONMENT['destination']}")
+    return Document.read(file, environ).destination(given.get("url"), given.get("dataset"))
+
+
 def load(
     *,
     connection: str | None = None,
