@@ -6,17 +6,19 @@ Facts only; policy is the planner's.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from itertools import chain
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
+from reiterate.windows import Window
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from reiterate.flow import Job
-    from reiterate.windows import Window
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class Ledger:
         """Return the same without jobs, for who must not go on with them."""
         return Ledger(chain(*self._by_table.values()), (), self._refusals)
 
+    @property
+    def tables(self) -> set[str]:
+        return {*self._by_table}
+
     def of(self, table: str) -> Sequence[Fact]:
         """Return the facts about *table*, oldest read first."""
         return sorted(self._by_table.get(table, ()), key=lambda fact: fact.read_at)
@@ -83,3 +89,57 @@ class Ledger:
     def refusals(self, table: str) -> Sequence[Refusal]:
         """Return the refusals of parts of *table* since they were last read, oldest first."""
         return sorted((each for each in self._refusals if each.table == table), key=lambda each: each.at)
+
+
+def common(ledgers: Sequence[Ledger]) -> Ledger:
+    """
+    Return the facts that hold for all of *ledgers*: what was read, at its earliest; jobs that all know; any refusal.
+
+    Only what progress is derived from is in them: windows and parts, not the numbers of their rows.
+    """
+    if len(ledgers) == 1:
+        return ledgers[0]
+    tables = set.intersection(*(ledger.tables for ledger in ledgers))
+    facts = chain(*(_common_facts([ledger.of(table) for ledger in ledgers]) for table in sorted(tables)))
+    known = set.intersection(*({job.job_id for job in ledger.jobs()} for ledger in ledgers))
+    jobs = [job for job in ledgers[0].jobs() if job.job_id in known]
+    refusals = [refusal for ledger in ledgers for table in tables for refusal in ledger.refusals(table)]
+    return Ledger(facts, jobs, refusals)
+
+
+def _common_facts(of_ledgers: Sequence[Sequence[Fact]]) -> Iterator[Fact]:
+    latest = [{fact.part: fact for fact in facts if fact.window is None} for facts in of_ledgers]
+    for part in set.intersection(*(set(parts) for parts in latest)):
+        yield min((parts[part] for parts in latest), key=lambda fact: fact.read_at)
+    yield from reduce(_both, map(_latest, of_ledgers))
+
+
+def _latest(facts: Sequence[Fact]) -> list[Fact]:
+    """Return facts whose windows do not overlap: of each moment the latest read, in order."""
+    windows = sorted(((fact.window, fact) for fact in facts if fact.window is not None), key=lambda pair: pair[0])
+    edges = sorted({edge for window, _ in windows for edge in (window.start, window.end)})
+    found: list[Fact] = []
+    waiting, there = deque(windows), list[Fact]()
+    for start, end in pairwise(edges):
+        while waiting and waiting[0][0].start <= start:
+            there.append(waiting.popleft()[1])
+        there = [fact for fact in there if fact.window is not None and fact.window.end > start]
+        if there:
+            latest = max(there, key=lambda fact: fact.read_at)
+            found.append(replace(latest, window=Window(start, end)))
+    return found
+
+
+def _both(some: Sequence[Fact], others: Sequence[Fact]) -> list[Fact]:
+    """Return what two rows of facts that do not overlap have in common, with the earlier read of both."""
+    found: list[Fact] = []
+    left, right = deque(some), deque(others)
+    while left and right:
+        one, other = left[0].window, right[0].window
+        if one is None or other is None:
+            break
+        if one.overlaps(other):
+            earlier = min(left[0], right[0], key=lambda fact: fact.read_at)
+            found.append(replace(earlier, window=Window(max(one.start, other.start), min(one.end, other.end))))
+        (left if one.end <= other.end else right).popleft()
+    return found

@@ -38,10 +38,18 @@ SETTINGS: dict[str, Any] = {
     "spool_in_gb": Annotated[Text, _option("spool_in_gb", "Most that raw files may take on disk (4).")],
     "schema_policy": Annotated[Text, _option("schema_policy", "New columns: evolve, freeze or discard (evolve).")],
     "column_names": Annotated[Text, _option("column_names", "snake_case, or source for Iterable's spelling.")],
-    "destination": Annotated[Text, _option("destination", "Where rows go: duckdb:///FILE, or a name in the file.")],
+    "destination": Annotated[
+        list[str] | None,
+        _option("destination", "Where rows go: a file, a URL, or a name in the file; may be given more than once."),
+    ],
     "dataset": Annotated[Text, _option("dataset", "Schema in the destination (iterable).")],
 }
 """Flag by flag: the setting's name in ``reiterate.toml`` and its meaning."""
+
+
+def _alone(value: Any) -> Any:  # noqa: ANN401 (whatever a flag takes)
+    """Return the only one of a flag's values as if it could not be given twice."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,7 +66,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:  # noqa: ANN401
-        settings = {name: value for name in SETTINGS if (value := values.pop(name)) is not None}
+        given = {name: values.pop(name) for name in SETTINGS}
+        settings = {name: _alone(value) for name, value in given.items() if value is not None and value != []}
         command(settings=settings, **values)
 
     signature = inspect.Signature([parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + flags)

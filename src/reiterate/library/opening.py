@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from reiterate.api import Client, Pacer, limit_of
 from reiterate.catalog import TABLES
 from reiterate.flow import Status
+from reiterate.library.several import Several
 from reiterate.settings import API_ADDRESSES, load
-from reiterate.sinks import Rehearsal, look_at
+from reiterate.sinks import Rehearsal, look_at, sink_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +70,16 @@ def client_of(connection: Connection, stop: Flag) -> Client:
         # a simulator or proxy has no other region
         other_address=other[0] if len(other) < len(API_ADDRESSES) else None,
     )
+
+
+def sink_of(connection: Connection) -> Sink:
+    """Open the destination of a connection, or all of them as one; none stays open if one cannot be opened."""
+    if not connection.also:
+        return sink_at(connection.destination)
+    with ExitStack() as opened:
+        sinks = [opened.enter_context(closing(sink_at(each))) for each in (connection.destination, *connection.also)]
+        opened.pop_all()
+    return Several(sinks)
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from reiterate import planner, run
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export
 from reiterate.errors import SettingsError
-from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, tables_of
+from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, sink_of, tables_of
+from reiterate.library.several import Several
 from reiterate.settings import day
 from reiterate.settings.given import unknown
-from reiterate.sinks import Run, sink_at
+from reiterate.sinks import Run
 from reiterate.windows import span
 
 if TYPE_CHECKING:
@@ -141,10 +142,11 @@ def _walk(
     dry_run: bool = False,
     refreshed: Sequence[Table] = (),
 ) -> Iterator[Event]:
-    opened = rehearsal(chosen) if dry_run else closing(sink_at(chosen.destination))
+    opened = rehearsal(chosen) if dry_run else closing(sink_of(chosen))
     with opened as sink, closing(client_of(chosen, stop)) as client:
         ledger = sink.ledger()
-        remember(client.pacer, sink, ledger, now)
+        for each in sink.each() if isinstance(sink, Several) else (sink,):
+            remember(client.pacer, each, each.ledger(), now)
         record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
         walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
         left_over = planner.left_over(ledger, chosen.settings_of, now=now)

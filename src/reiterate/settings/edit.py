@@ -228,7 +228,9 @@ def _check(document: Document, name: str) -> None:
         checked("api_key", given["api_key"], forms.api_key)
     if "ca_bundle" in given:
         checked("ca_bundle", given["ca_bundle"], lambda value: addresses.ca_bundle(value, base=document.path.parent))
-    document.destination(given.get("destination"), given.get("dataset"))
+    wanted = section.get("destination")
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        document.destination(None if one is None else Given(one, where), given.get("dataset"))
     for table, own in document.tables(name).items():
         for setting, value in own.items():
             checked(setting, Given(value, document.where(f"connections.{name}.table.{table}")), FORMS[setting])

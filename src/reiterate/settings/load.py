@@ -161,6 +161,7 @@ class _Sources:
 
     def connection(self, *, known_tables: Mapping[str, KnownTable], now: datetime) -> Connection:
         region, address = self._region_and_address()
+        destinations = self._destinations()
         return Connection(
             name=self.name,
             api_key=self._api_key(),
@@ -179,7 +180,8 @@ class _Sources:
             schema_policy=self._checked("schema_policy", partial(values.choice, among=Policy)),
             column_names=self._checked("column_names", partial(values.choice, among=Spelling)),
             hash_salt=self._hash_salt(),
-            destination=self._destination(),
+            destination=destinations[0],
+            also=destinations[1:],
             table=MappingProxyType(dict(self._tables(known_tables, now))),
         )
 
@@ -250,8 +252,19 @@ class _Sources:
             self._warn_of_readers(self.document.path, "credentials of the data gateway in clear")
         return found
 
-    def _destination(self) -> Destination:
-        found = self.document.destination(self.given("destination"), self.given("dataset"))
+    def _destinations(self) -> tuple[Destination, ...]:
+        given = self.given("destination")
+        if given is None or not isinstance(given.value, list | tuple):
+            return (self._destination(given),)
+        found = tuple(self._destination(Given(one, given.source)) for one in given.value)
+        if not found or len({(one.url, one.dataset) for one in found}) < len(found):
+            raise SettingsError(
+                "The setting destination names none, or one twice.", hint="Name each once.", source=given.source
+            )
+        return found
+
+    def _destination(self, given: Given | None) -> Destination:
+        found = self.document.destination(given, self.given("dataset"))
         if found.secret and self.document.holds(found.secret.reveal()):
             self._warn_of_readers(
                 self.document.path,

@@ -159,6 +159,8 @@ class Connection:
     rate_limit_factor: float
     destination: Destination
     spool_bytes: int
+    also: tuple[Destination, ...] = ()
+    """further destinations that a sync loads into"""
     schema_policy: Policy = Policy.EVOLVE
     column_names: Spelling = Spelling.SNAKE_CASE
     hash_salt: Secret | None = None
@@ -204,7 +206,7 @@ def describe(connection: Connection) -> dict[str, str]:
         "schema_policy": connection.schema_policy,
         "column_names": connection.column_names,
         "hash_salt": "none" if connection.hash_salt is None else "set",
-        "destination": connection.destination.url,
+        "destination": ", ".join(each.url for each in (connection.destination, *connection.also)),
         "dataset": connection.destination.dataset,
     }
     for table, own in connection.table.items():
