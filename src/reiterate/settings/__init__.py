@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reiterate.secret import Secret
-from reiterate.settings.load import Loaded, day, load
+from reiterate.settings.load import Loaded, day, load, own_settings
 from reiterate.settings.model import (
     API_ADDRESSES,
     Connection,
@@ -28,4 +28,5 @@ __all__ = [
     "describe",
     "duration",
     "load",
+    "own_settings",
 ]

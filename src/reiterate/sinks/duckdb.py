@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
 
+WIDE = 100
+"""More columns are written by one thread: what several have under way does not fit into the memory."""
+
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
 JOBS, REFUSALS = "_reiterate_jobs", "_reiterate_refusals"
 
@@ -236,6 +239,16 @@ class DuckDBSink:
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
+        try:
+            self._database.execute("SET threads = 1" if len(batch.columns) > WIDE else "RESET threads")
+            return self._load(batch, fact)
+        except LoadError as error:
+            if not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                raise
+        self._database.execute("SET threads = 1")
+        return self._load(batch, fact)
+
+    def _load(self, batch: Batch, fact: Fact) -> Outcome:
         table = batch.task.table
         with self._transaction(table=table.name, part=batch.task.scope):
             new = self._fit(batch, fact.read_at)
