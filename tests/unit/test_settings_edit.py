@@ -285,7 +285,7 @@ def test_any_value_goes_in_and_comes_out(comment: str, dataset: str, days: float
 
 def test_settings_of_columns_and_lists_are_kept_and_checked() -> None:
     """What tables have of their own stays when something else changes, and a wrong value of it is refused."""
-    own = {
+    own: dict[str, dict[str, object]] = {
         "users": {
             "schema_policy": "freeze",
             "column_names": "source",
