@@ -286,7 +286,10 @@ class Plan:
         if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
             return types.kind(j)
         fits = types.fits(j, main.type, self._wire(field))
-        return f"CASE WHEN {fits} THEN {Kind.FITTING:d} ELSE {types.kind(j)} END"
+        fitting = f"{Kind.FITTING:d}"
+        if main.type is Type.JSON:
+            fitting = f"{fitting} + ({types.kind(j)} & {Kind.UNFIT:d})"
+        return f"CASE WHEN {fits} THEN {fitting} ELSE {types.kind(j)} END"
 
     def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
         """

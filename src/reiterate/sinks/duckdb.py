@@ -31,6 +31,8 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300M
 WIDE = 100
 """More columns are written by one thread: what several have under way does not fit into the memory."""
 
+STAGED = "staged"
+
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
 JOBS, REFUSALS = "_reiterate_jobs", "_reiterate_refusals"
 
@@ -338,22 +340,39 @@ class DuckDBSink:
             return added, 0, 0
         scope, query, removed = self._bounds(batch), f"({batch.query})", 0
         if batch.task.write is Write.REPLACE:
-            query = "staged"
+            query = STAGED
             self._database.execute(f"CREATE OR REPLACE TEMP TABLE {query} AS {batch.query}")
             removed = self._count(
                 f"DELETE FROM {table} AS t WHERE {scope} AND NOT EXISTS (FROM {query} AS s WHERE {_same(batch)})"
             )
+        if len(batch.columns) > WIDE:
+            return *self._write_wide(batch, table, scope, query), removed
         before = self._size(table)
         names = [sql.name(column.name) for column in batch.columns]
         touched = self._count(
             f"""MERGE INTO {table} AS t USING {query} AS s ON {scope} AND {_same(batch)}
-                WHEN MATCHED AND ({sql.listed((f"s.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")})
-                    {_not_older(batch)} THEN UPDATE SET {sql.listed(f"{name} = s.{name}" for name in names)}
+                WHEN MATCHED AND ({_differ(names)}) {_not_older(batch)} THEN UPDATE SET {_all(names)}
                 WHEN NOT MATCHED THEN INSERT ({sql.listed(names)})
                     VALUES ({sql.listed(f"s.{name}" for name in names)})"""
         )
         added = self._size(table) - before
         return added, touched - added, removed
+
+    def _write_wide(self, batch: Batch, table: str, scope: str, query: str) -> tuple[int, int]:
+        """Merge in two steps, for which there is memory; return how many rows were added and changed."""
+        if query != STAGED:
+            self._database.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {batch.query}")
+        names = [sql.name(column.name) for column in batch.columns]
+        changed = self._count(
+            f"""UPDATE {table} AS t SET {_all(names)} FROM {STAGED} AS s
+                WHERE {scope} AND {_same(batch)} AND ({_differ(names)}) {_not_older(batch)}"""
+        )
+        added = self._count(
+            f"""INSERT INTO {table} BY NAME
+                FROM {STAGED} AS s WHERE NOT EXISTS (FROM {table} AS t WHERE {scope} AND {_same(batch)})"""
+        )
+        self._database.execute(f"DROP TABLE {STAGED}")
+        return added, changed
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
@@ -509,6 +528,16 @@ def _same(batch: Batch) -> str:
         sides = (sql.listed(f"{side}.{sql.name(column)}" for column in batch.key) for side in "ts")
         return " = ".join(f"coalesce({side})" for side in sides)
     return " AND ".join(f"t.{sql.name(column)} IS NOT DISTINCT FROM s.{sql.name(column)}" for column in batch.key)
+
+
+def _differ(names: Sequence[str]) -> str:
+    """Return the condition that ``s`` and ``t`` differ in any of the columns *names*."""
+    return sql.listed((f"s.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")
+
+
+def _all(names: Sequence[str]) -> str:
+    """Return the assignments that give a row the columns *names* of ``s``."""
+    return sql.listed(f"{name} = s.{name}" for name in names)
 
 
 def _not_older(batch: Batch) -> str:
