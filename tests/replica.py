@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from reiterate.simulator import Simulator
@@ -37,14 +38,28 @@ def rows(place: Path | str, table: str, dataset: str = "iterable") -> list[Row]:
         ).fetchall()
         chosen = ", ".join(_column(name, type_, place) for name, _, type_ in columns)
         found = database.execute(f"SELECT {chosen} FROM {table}").fetchall()
-    return [
-        {
-            field: json.loads(value) if type_ == "json" else _one_form(value)
-            for (_, field, type_), value in zip(columns, row, strict=True)
-            if value is not None
-        }
-        for row in found
-    ]
+    return [as_source(columns, row) for row in found]
+
+
+def as_source(columns: Sequence[tuple[str, str, str]], values: Sequence[Any]) -> Row:
+    """
+    Return a row by the fields of the source, without what is null.
+
+    *columns* are name, source field and type as ``_reiterate_columns`` has them, *values* what stands in them: JSON as
+    text, instants and days in ISO form.
+    """
+    found: Row = {}
+    for (name, field, type_), value in zip(columns, values, strict=True):
+        if value is not None:
+            assert field not in found, f"{field} has two values"
+            is_json = type_ == "json" or name.endswith("__v_raw")
+            found[field] = json.loads(value, parse_float=_exact) if is_json else _one_form(value)
+    return found
+
+
+def _exact(number: str) -> float | str:
+    """Return a number; as its text where no double holds it."""
+    return found if math.isfinite(found := float(number)) else number
 
 
 def execute(place: Path | str, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
@@ -98,7 +113,8 @@ def _value(table: str, field: str, value: Any) -> Any:
 def _one_form(value: Any) -> Any:
     """Return the instant that a text names in one form: fields of the project's own are typed by what they hold."""
     if isinstance(value, str) and (found := INSTANT.fullmatch(value)):
-        return _iso(datetime.fromisoformat("".join(found.groups(default=""))))
+        with suppress(ValueError, OverflowError):
+            return _iso(datetime.fromisoformat("".join(found.groups(default=""))))
     return value
 
 

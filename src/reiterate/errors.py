@@ -20,6 +20,7 @@ The groups say what the runner does next::
     │   └── Unreachable          Iterable did not answer, retries included
     ├── TransientError           never leaves ``api/``; after the last try it becomes a SourceError
     ├── LoadError                the destination refused a load; nothing of it was kept
+    │   ├── SchemaFrozen         rows would change the columns of a table that is to stay as it is
     │   └── DestinationBusy      another process holds the destination
     └── Stopped                  a person or a signal asked to stop; what is committed stays
 """

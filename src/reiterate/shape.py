@@ -104,7 +104,7 @@ def matches(field: str, patterns: Iterable[str]) -> bool:
 
 
 LONGEST_NAME = 48
-"""PostgreSQL cuts names at 63 bytes; the longest variant suffix takes 14."""
+"""Bytes. PostgreSQL cuts names at 63; the longest variant suffix takes 14."""
 
 
 @cache
@@ -131,4 +131,5 @@ def _hash(field: str, digits: int = 6) -> str:
 
 
 def hashed_name(name: str, field: str, digits: int = 6) -> str:
-    return f"{name[: LONGEST_NAME - 1 - digits].rstrip('_')}_{_hash(field, digits)}"
+    cut = name.encode()[: LONGEST_NAME - 1 - digits].decode(errors="ignore")
+    return f"{cut.rstrip('_')}_{_hash(field, digits)}"

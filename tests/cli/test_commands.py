@@ -6,6 +6,7 @@ import codecs
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -199,6 +200,17 @@ def test_a_connection_from_create_to_delete(simulator: Simulator) -> None:
         SHOP_KEY=KEY,
     )
     assert "at most 12h a request, lookback 7d." in changed.out
+    own = ["--set", "omit_columns=region, city", "--set", "schema_policy=freeze", "--set", "column_names=source"]
+    hidden = reiterate("connection", "metadata", "shop", "--table", "email_open", *own, SHOP_KEY=KEY)
+    assert "schema_policy freeze" in hidden.out
+    assert "omit_columns: region, city" in hidden.out
+    assert "createdAt" in hidden.out
+    assert not re.search(r"^(region|city|created_at) ", hidden.out, re.MULTILINE)
+    shown_again = reiterate(
+        "connection", "metadata", "shop", "--table", "email_open", "--set", "omit_columns=none", SHOP_KEY=KEY
+    )
+    assert re.search(r"^city ", shown_again.out, re.MULTILINE)
+    assert "omit_columns" not in Path("reiterate.toml").read_text()
     chosen = reiterate("connection", "metadata", "shop", "--select", "email_open,users", SHOP_KEY=KEY)
     assert "campaigns" not in chosen.out
     assert 0 == reiterate("sync", "--connection", "shop", SHOP_KEY=KEY).status
@@ -222,6 +234,12 @@ def test_a_wrong_change_of_metadata_leaves_the_file_alone(simulator: Simulator) 
         ["--table", "email_open", "--start-date", "01/01/2100"],
         ["--table", "email_open", "--window-in-days", "a while"],
         ["--table", "email_opens", "--lookback", "1d"],
+        ["--table", "email_open", "--set", "omit_columns=email"],
+        ["--table", "email_open", "--set", "hash_columns=email"],
+        ["--table", "email_open", "--set", "schema_policy=frozen"],
+        ["--table", "email_open", "--set", "color=red"],
+        ["--table", "email_open", "--set", "columns"],
+        ["--set", "schema_policy=freeze"],
         ["--lookback", "1d"],
         ["--select", "email_opens"],
     ):

@@ -18,7 +18,7 @@ from tests import replica
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from reiterate.flow import Batch
@@ -95,15 +95,24 @@ def listed(list_id: int) -> Task:
 
 def written(task: Task, directory: Path, rows: Iterable[Row]) -> RawFile:
     """Write *rows* to a raw file of *task*."""
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return written_lines(task, directory, [f"{json.dumps(row, ensure_ascii=False)}\n".encode() for row in rows])
+
+
+def written_lines(task: Task, directory: Path, lines: Sequence[bytes]) -> RawFile:
+    """Write *lines*, each with its line break, to a raw file of *task*."""
     path = directory / f"{next(NUMBERS):06d}.ndjson"
-    path.write_text("".join(f"{line}\n" for line in lines))
+    path.write_bytes(b"".join(lines))
     return RawFile(task, path, len(lines), path.stat().st_size, 3, READ_AT, 1.5, "direct", path.stat().st_mtime_ns)
 
 
 def batch(sink: Sink, task: Task, rows: Iterable[Row]) -> Batch:
     """Return the rows as they fit into the table of *sink* now."""
-    raw = written(task, sink.spool, rows)
+    return parsed(sink, written(task, sink.spool, rows))
+
+
+def parsed(sink: Sink, raw: RawFile) -> Batch:
+    """Return the rows of *raw* as they fit into their table of *sink* now."""
+    task = raw.task
     with closing(Parser(sink.spool)) as parser:
         return parser.parse(raw, sink.columns(task.table))
 
@@ -127,6 +136,12 @@ def fact(of: Batch, read_at: datetime = READ_AT) -> Fact:
 def load(sink: Sink, task: Task, *rows: Row) -> Outcome:
     """Bring *rows* into *sink*, all the way."""
     made = batch(sink, task, rows)
+    return sink.load(made, fact(made))
+
+
+def load_lines(sink: Sink, task: Task, lines: Sequence[bytes]) -> Outcome:
+    """Bring *lines*, as Iterable sent them, into *sink*."""
+    made = parsed(sink, written_lines(task, sink.spool, lines))
     return sink.load(made, fact(made))
 
 

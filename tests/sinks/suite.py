@@ -24,7 +24,7 @@ from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Part, Status
 from reiterate.sinks import Run, TableState
 from tests import replica
-from tests.sinks import model
+from tests.sinks import hostile, model
 from tests.sinks.batches import (
     READ_AT,
     again,
@@ -38,6 +38,7 @@ from tests.sinks.batches import (
     first_read,
     listed,
     load,
+    load_lines,
     members,
     numbers,
     same,
@@ -502,6 +503,49 @@ class SinkSuite:
         rows = [user(f"{number}@example.com", "10:00", value=value) for number, value in enumerate(values)]
         place.load(window("users", "10:00", "11:00"), *rows)
         assert same("users", rows) == place.has("users")
+
+    @pytest.mark.parametrize("name", hostile.CORPUS)
+    @pytest.mark.parametrize("one_by_one", [False, True], ids=["at once", "one by one"])
+    def test_hostile_values(self, place: Destination, name: str, *, one_by_one: bool) -> None:
+        """Values that are hard to keep come back exactly, whichever of them made the column."""
+        lines, rows = hostile.rows(name)
+        task = window("users", "10:00", "11:00")
+        with closing(place.open()) as sink:
+            for some in [[line] for line in lines] if one_by_one else [lines]:
+                assert (len(some), 0, 0) == numbers(load_lines(sink, task, some))
+            assert (0, 0, 0) == numbers(load_lines(sink, task, lines))
+        assert same("users", rows) == place.has("users")
+
+    def test_hostile_names(self, place: Destination) -> None:
+        """Fields may be called anything, and have distinct columns of names that every database takes."""
+        row = user("a@example.com", "10:00", **{name: number for number, name in enumerate(hostile.NAMES)})
+        place.load(window("users", "10:00", "11:00"), row)
+        assert same("users", [row]) == place.has("users")
+        columns = place.columns("users")
+        assert len(columns) == len({name.lower() for name in columns})
+        assert not [name for name in columns if len(name.encode()) > 63]
+
+    def test_a_row_of_2000_fields(self, place: Destination) -> None:
+        """A row may be wider than any schema was meant to be."""
+        row = user("a@example.com", "10:00", **{f"field {number}": number for number in range(2000)})
+        place.load(window("users", "10:00", "11:00"), row)
+        assert same("users", [row]) == place.has("users")
+
+    def test_names_that_cannot_be_held(self, place: Destination) -> None:
+        """NUL and lone surrogates in the name of a field are spelled out in it."""
+        line = rb'{"email":"a@example.com","a\u0000b":1,"c\ud83d":{"x":2}}'
+        with closing(place.open()) as sink:
+            load_lines(sink, window("users", "10:00", "11:00"), [line + b"\n"])
+        wanted = {"email": "a@example.com", r"a\u0000b": 1, r"c\ud83d": {"x": 2}}
+        assert same("users", [wanted]) == place.has("users")
+
+    def test_a_name_that_repeats(self, place: Destination) -> None:
+        """All values of a name that stands twice in a row are kept, as a list."""
+        line = rb'{"email":"a@example.com","colour":"red","size":1,"colour":"blue"}'
+        with closing(place.open()) as sink:
+            load_lines(sink, window("users", "10:00", "11:00"), [line + b"\n"])
+        wanted = {"email": "a@example.com", "colour": ["red", "blue"], "size": 1}
+        assert same("users", [wanted]) == place.has("users")
 
     # ── facts, runs, state ───────────────────────────────────────────────────────────────────────────────────────────
 

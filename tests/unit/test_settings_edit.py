@@ -281,3 +281,30 @@ def test_any_value_goes_in_and_comes_out(comment: str, dataset: str, days: float
     assert tomllib.loads(text) == {"connections": {"shop": NEW | values}}
     delete_connection(FILE, "shop")
     assert FILE.read_text(encoding="utf-8").startswith(f"# {comment.rstrip()}")
+
+
+def test_settings_of_columns_and_lists_are_kept_and_checked() -> None:
+    """What tables have of their own stays when something else changes, and a wrong value of it is refused."""
+    own: dict[str, dict[str, object]] = {
+        "users": {
+            "schema_policy": "freeze",
+            "column_names": "source",
+            "custom_fields": "json",
+            "hash_columns": ["email"],
+        },
+        "email_open": {"columns": ["ip"], "omit_columns": ["city"]},
+        "list_users": {"lists": [7]},
+    }
+    save_connection(FILE, "shop", NEW | {"schema_policy": "discard", "hash_salt": "env:SALT"}, own)
+    update_connection(FILE, "shop", {"table": {"users": {"lookback": "1d"}}})
+    own["users"]["lookback"] = "1d"
+    assert plain()["connections"]["shop"]["table"] == own
+    wrongs: list[dict[str, Any]] = [
+        {"schema_policy": "frozen"},
+        {"hash_salt": "short"},
+        {"table": {"users": {"custom_fields": "blob"}}},
+        {"table": {"users": {"columns": []}}},
+        {"table": {"users": {"lists": [7]}}},
+    ]
+    for wrong in wrongs:
+        assert "cannot be" in refusal(update_connection, FILE, "shop", wrong)

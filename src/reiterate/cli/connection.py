@@ -19,9 +19,12 @@ from reiterate.cli import show, words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.settings import describe, duration, edit
+from reiterate.settings import describe, edit, own_settings
+from reiterate.settings.document import TABLE_SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reiterate.settings import Connection, Loaded
 
 FILE = Path("reiterate.toml")
@@ -34,6 +37,8 @@ ASKED = {
     "data_gateway": ("Data gateway: none, or the address of a proxy", "none"),
 }
 """What `connection create` asks for, with its words and its defaults."""
+
+LISTS = {"lists", "columns", "omit_columns", "hash_columns"}
 
 app = typer.Typer(help="Create, test, change and delete connections to Iterable projects.", no_args_is_help=True)
 
@@ -112,14 +117,30 @@ class _Draft:
 
 
 def _written(values: dict[str, Any]) -> dict[str, object]:
-    """Return settings as they stand in the file: numbers as numbers, names as lists."""
+    """Return settings as they stand in the file: numbers as numbers, names as lists; nothing for those to remove."""
     written: dict[str, object] = dict(values)
     for setting in ("window_in_days", "rate_limit_factor"):
         with contextlib.suppress(KeyError, ValueError):
             written[setting] = float(str(written[setting]))
+    for setting in LISTS & written.keys():
+        names = [name.strip() for name in str(written[setting]).split(",")]
+        written[setting] = None if names == ["none"] else names
     if (chosen := written.pop("tables", None)) and str(chosen).strip().lower() != "all":
         written["tables"] = [table.strip() for table in str(chosen).split(",")]
     return written
+
+
+def _own(pairs: Iterable[str]) -> dict[str, str]:
+    """Return what ``SETTING=VALUE`` says of a table."""
+    found = {}
+    for setting, _, value in (pair.partition("=") for pair in pairs):
+        if setting not in TABLE_SETTINGS or not value:
+            raise SettingsError(
+                f"{setting} is not set to anything that a table has.",
+                hint=f"Give it as --set SETTING=VALUE, with one of {', '.join(TABLE_SETTINGS)}.",
+            )
+        found[setting] = value
+    return found
 
 
 @app.command("list", epilog="Example: reiterate connection list")
@@ -191,32 +212,38 @@ def metadata(
     start_date: Annotated[str, typer.Option(help="Replicate the table from this date on, MM/DD/YYYY.")] = "",
     window_in_days: Annotated[str, typer.Option(help="Longest time range of one export request of the table.")] = "",
     lookback: Annotated[str, typer.Option(help="Read again what happened so long before the last sync.")] = "",
+    own: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change another setting of the table.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Show the tables, columns, keys and methods of a connection, or change them."""
     file = _file(config)
     if table and table not in TABLES:
         raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
-    given = {"start_date": start_date, "window_in_days": window_in_days, "lookback": lookback}
+    given = {"start_date": start_date, "window_in_days": window_in_days, "lookback": lookback, **_own(own or ())}
     changes = _written({setting: value for setting, value in given.items() if value})
     if changes and not table:
         raise SettingsError(
             f"{', '.join(changes)} is changed for one table.", hint="Name it with --table, or edit the file."
         )
-    # what a table may have of its own, a connection may have too: checked as such, before the file changes
-    library.settings(name, config=file, **changes, tables=select or None)
+    # all is checked before the file changes
+    connection = library.settings(name, config=file, tables=select or None).connection
     if changes:
+        own_settings(
+            table,
+            {setting: value for setting, value in changes.items() if value is not None},
+            TABLES[table],
+            where="arguments",
+            now=datetime.now(UTC),
+            salted=connection.hash_salt is not None,
+        )
         edit.update_connection(file, name, {"table": {table: changes}})
     if select:
         edit.update_connection(file, name, {"tables": None, **_written({"tables": select})})
     connection = library.settings(name, config=file).connection
     if table:
-        show.describe(TABLES[table])
-        reading = connection.settings_of(table)
-        words.out().print(
-            f"Replicated from {reading.start:%m/%d/%Y} on, at most {duration(reading.window)} a request, "
-            f"lookback {duration(reading.lookback)}."
-        )
+        show.reading(TABLES[table], connection.settings_of(table))
     else:
         show.overview(TABLES[one] for one in TABLES if connection.tables is None or one in connection.tables)
 

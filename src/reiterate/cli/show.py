@@ -15,6 +15,8 @@ from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
 from reiterate.parse import first_columns
+from reiterate.settings import duration
+from reiterate.shape import Shape
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reiterate.audit import Verified
     from reiterate.catalog.model import Table
     from reiterate.flow import Task
+    from reiterate.settings import Reading
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -52,15 +55,32 @@ def overview(chosen: Iterable[Table]) -> None:
     words.out().print(found)
 
 
-def describe(table: Table) -> None:
-    """Print the columns of one table."""
+def describe(table: Table, shape: Shape | None = None) -> None:
+    """Print the columns of one table, as a connection wants them."""
     console = words.out()
     console.print(f"[bold]{table.name}[/]: {table.about}")
     console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
     found = words.grid("column", "type", "source field", "meaning")
-    for column, about in _columns(table):
+    for column, about in _columns(table, shape or Shape()):
         found.add_row(column["name"], column["type"], column["field"] or "", about)
     console.print(found)
+
+
+def reading(table: Table, own: Reading) -> None:
+    """Print how a connection replicates one table: its columns, from when on, and what becomes of new fields."""
+    describe(table, own.shape)
+    console, shape = words.out(), own.shape
+    console.print(
+        f"Replicated from {own.start:%m/%d/%Y} on, at most {duration(own.window)} a request, "
+        f"lookback {duration(own.lookback)}."
+    )
+    console.print(
+        f"Fields that are not listed: schema_policy {shape.policy}, custom_fields {shape.custom_fields}, "
+        f"column_names {shape.spelling}."
+    )
+    for setting, names in (("columns", shape.only), ("omit_columns", shape.omitted), ("hash_columns", shape.hashed)):
+        if names:
+            console.print(f"{setting}: {', '.join(names)}", markup=False)
 
 
 def described(table: Table) -> dict[str, Any]:
@@ -74,18 +94,18 @@ def described(table: Table) -> dict[str, Any]:
         "replication_key": table.cursor,
         "source": table.endpoint,
         "docs": table.docs,
-        "columns": [{**column, "about": about} for column, about in _columns(table)],
+        "columns": [{**column, "about": about} for column, about in _columns(table, Shape())],
     }
 
 
-def _columns(table: Table) -> list[tuple[dict[str, Any], str]]:
+def _columns(table: Table, shape: Shape) -> list[tuple[dict[str, Any], str]]:
     abouts = {field.name: field.about for field in table.fields}
     return [
         (
             {"name": column.name, "type": str(column.type), "field": column.field},
             abouts.get(column.field or "", "What tells this event from all others; stable across syncs."),
         )
-        for column in first_columns(table)
+        for column in first_columns(table, shape)
     ]
 
 

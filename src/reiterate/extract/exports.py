@@ -9,6 +9,7 @@ from reiterate.shape import matches
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from reiterate.api import Caller, Downloaded, Rewrite
@@ -59,14 +60,26 @@ def wanted_fields(task: Task) -> dict[str, str]:
     Globs, and names that may be column names, cannot be asked for, nor more than an address can hold; what comes all
     the same is left out when it is parsed.
     """
-    known = [field.name for field in task.table.fields]
-    for parameter, patterns in (("onlyFields", task.shape.only), ("omitFields", task.shape.omitted)):
-        named = [field for field in known if matches(field, patterns)]
-        named += [each for each in patterns if not any(matches(field, [each]) for field in known)]
-        if any(UNCLEAR & {*each} for each in named if each not in known):
-            continue
-        chosen = {*named} | task.table.needed if parameter == "onlyFields" else {*named} - task.table.needed
-        asked = ",".join(sorted(chosen))
-        if patterns and len(quote(asked)) <= LONGEST_FIELDS:
-            return {parameter: asked}
-    return {}
+    shape, needed = task.shape, task.table.needed
+    known = {field.name for field in task.table.fields}
+    chosen = _named(shape.only, known)
+    if chosen and not _unclear(chosen - known):
+        return _asked("onlyFields", {field for field in chosen if shape.wants(field)} | needed)
+    return _asked(
+        "omitFields", {field for field in _named(shape.omitted, known) if not _unclear({field} - known)} - needed
+    )
+
+
+def _named(patterns: Collection[str], known: Collection[str]) -> set[str]:
+    """Return the fields that *patterns* name: those of the catalog, and whatever pattern means none of them."""
+    own = {each for each in patterns if not any(matches(field, [each]) for field in known)}
+    return own | {field for field in known if matches(field, patterns)}
+
+
+def _unclear(names: Collection[str]) -> bool:
+    return any(UNCLEAR & {*each} for each in names)
+
+
+def _asked(parameter: str, fields: Collection[str]) -> dict[str, str]:
+    asked = ",".join(sorted(fields))
+    return {parameter: asked} if fields and len(quote(asked)) <= LONGEST_FIELDS else {}

@@ -17,6 +17,7 @@ from reiterate.errors import JobsRefused, SettingsError, SourceError
 from reiterate.ledger import Ledger
 from reiterate.library.opening import client_of, connection_of, now_utc, remember, tables_of
 from reiterate.parse import Parser
+from reiterate.shape import Policy
 from reiterate.sinks import look_at
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ def verify(
                         sink,
                         client,
                         parser,
-                        shape=reading.shape,
+                        # what is new there is for a sync to tell
+                        shape=replace(reading.shape, policy=Policy.EVOLVE),
                         directory=Path(directory),
                         clock=now_utc,
                     )

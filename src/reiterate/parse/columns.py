@@ -20,6 +20,13 @@ EVENT_ID = Column("_event_id", Type.TEXT, None)
 CUSTOM_FIELDS = Column("custom_fields", Type.JSON, None)
 """Fields that the catalog does not know, as one object, where a person wants them so."""
 
+RESERVED = {
+    CUSTOM_FIELDS.name,
+    *("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),  # PostgreSQL's own columns
+    *("_dlt_id", "_dlt_load_id"),
+}
+"""Names that no field's column gets, in any destination."""
+
 PLAIN = Shape()
 
 VARIANTS = {
@@ -68,14 +75,15 @@ def named(fields: Iterable[str], taken: Collection[str], shape: Shape = PLAIN) -
 
 
 def _name(field: str, shape: Shape) -> str:
-    if shape.spelling is Spelling.SOURCE and 0 < len(field.encode()) <= LONGEST_NAME:
+    # two underscores in a row are those before the suffix of a variant
+    if shape.spelling is Spelling.SOURCE and 0 < len(field.encode()) <= LONGEST_NAME and "__v_" not in field.lower():
         return field
     return snake_case(field)
 
 
 def free_name(name: str, field: str, taken: Collection[str]) -> str:
     """Return *name*, or the name with as much of the field's hash behind it as sets it apart from those *taken*."""
-    used = {each.lower() for each in taken}  # databases do not tell case apart
+    used = RESERVED | {each.lower() for each in taken}  # databases do not tell case apart
     candidates = chain([name], (hashed_name(name, field, digits) for digits in range(6, LONGEST_NAME)))
     return next(candidate for candidate in candidates if candidate.lower() not in used)
 

@@ -34,7 +34,12 @@ def fields(table: Table) -> tuple[str, ...]:
 
 
 def expression(table: Table, scan: Scan) -> str:
-    """Return a text that is the same for rows that are the same, occurrences apart."""
+    """
+    Return a text that is the same for rows that are the same, occurrences apart.
+
+    Rows of a table that is told apart by the first of several fields may have none of them: then it is null, or, in a
+    scan of whole lines, the line.
+    """
     match table.identity:
         case ByEvent(identifying):
             values = [(field, _event_value(text, field, table)) for field, text in _there(identifying, scan)]
@@ -45,7 +50,8 @@ def expression(table: Table, scan: Scan) -> str:
             return _joined(["''"], _there(identifying, scan))
         case ByFirst(identifying):
             named = [text for _, text in _there(identifying, scan)]
-            return f"coalesce({sql.listed([*named, 'line::VARCHAR'])})"
+            line = f"{scan.line}::VARCHAR" if scan.whole else "NULL::VARCHAR"
+            return f"coalesce({sql.listed([*named, line])})"
         case _:
             assert_never(table.identity)
 

@@ -10,7 +10,6 @@ Nothing is inferred from a sample, and nothing of the file is held in memory.
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, Field, Type, Wire
-from reiterate.errors import MalformedRow, SchemaFrozen, SpoolError
+from reiterate.errors import MalformedRow, SchemaFrozen, SourceError, SpoolError
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import NUL, RAW, mend
@@ -36,11 +35,17 @@ if TYPE_CHECKING:
 
     from reiterate.catalog.model import Table
     from reiterate.flow import RawFile, Task
+    from reiterate.parse.scan import Form
 
 MEMORY_LIMIT = "300MB"
 
 WIDE = 100
-"""From so many fields on one thread parses: the buffers of several do not fit into the memory."""
+"""For more fields there is no memory for an expression each."""
+LARGE_BYTES = 16_000_000
+"""After a file of more bytes the memory is worth freeing."""
+
+READ_AS: dict[Type, Form] = {Type.BIGINT: "BIGINT", Type.DOUBLE: "DOUBLE", Type.BOOLEAN: "BOOLEAN"}
+"""Types whose values the database can read as such."""
 
 SAME, OCCURRENCE = sql.name("same row"), sql.name("occurrence number")
 """Helper columns; no table's column has a space in its name."""
@@ -48,7 +53,7 @@ SAME, OCCURRENCE = sql.name("same row"), sql.name("occurrence number")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class NulFound(Exception):
+class Unfit(Exception):
     """Rows hold what other databases do not take."""
 
 
@@ -60,15 +65,19 @@ class Parser:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._database = duckdb.connect(
+        self._directory = directory
+        self._database = self._open()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        database = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
                 "preserve_insertion_order": "false",
-                "temp_directory": str(directory),
+                "temp_directory": str(self._directory),
             }
         )
-        self._database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        self._threads = os.cpu_count() or 1
+        database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        return database
 
     def close(self) -> None:
         self._database.close()
@@ -81,30 +90,53 @@ class Parser:
 
         :raises MalformedRow: when a line is not a JSON object
         :raises SpoolError: when somebody else has removed the file, or the disk is full
+        :raises SourceError: when there is not enough memory for the rows
         """
-        with suppress(duckdb.Error, NulFound):  # perhaps because of characters that databases do not take
-            return self._parse(raw, raw.path, known)
-        mended = raw.path.with_suffix(".mended.ndjson")
+        table = raw.task.table.name
         try:
-            mend(raw.path, mended)
-            return self._parse(raw, mended, known)
+            return self._with_room(raw, known)
+        except duckdb.OutOfMemoryException as error:
+            raise SourceError("There is not enough memory for such rows.", table=table, reason=_line(error)) from error
         except duckdb.Error as error:
-            raise MalformedRow(table=raw.task.table.name, reason=str(error).splitlines()[0][:300]) from error
+            raise MalformedRow(table=table, reason=_line(error)) from error
         except OSError as error:
-            raise SpoolError(table=raw.task.table.name, reason=error.strerror) from error
+            raise SpoolError(table=table, reason=error.strerror) from error
+        finally:
+            if raw.size_bytes > LARGE_BYTES:
+                # the sink needs the memory now
+                self._database.close()
+                self._database = self._open()
+
+    def _with_room(self, raw: RawFile, known: tuple[Column, ...]) -> Batch:
+        """Parse *raw* with all processors; with one if there is no memory for what several have under way."""
+        self._database.execute("RESET threads")
+        with suppress(duckdb.OutOfMemoryException):
+            return self._mending(raw, known)
+        self._database.execute("SET threads = 1")
+        return self._mending(raw, known)
+
+    def _mending(self, raw: RawFile, known: tuple[Column, ...]) -> Batch:
+        try:
+            return self._parse(raw, raw.path, known)
+        except duckdb.OutOfMemoryException:
+            raise
+        except (duckdb.Error, Unfit):  # perhaps because of characters that databases do not take
+            mended = raw.path.with_suffix(".mended.ndjson")
+            mend(raw.path, mended, finite=raw.task.shape.custom_fields is CustomFields.JSON)
+            return self._parse(raw, mended, known)
 
     def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...]) -> Batch:
         """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
         table, shape = raw.task.table, raw.task.shape
         needed = table.needed
-        every = self._fields(path)
+        every, unfit = self._fields(table, path)
         fields = [field for field in every if shape.wants(field.removeprefix(RAW)) or field.removeprefix(RAW) in needed]
         plan = Plan(raw.task, known, raw.declared)
         look = self._look(table, path, plan, fields)
-        if look.nuls and path == raw.path:
-            raise NulFound
+        if path == raw.path and (unfit or look.unfit):
+            raise Unfit
         settled, discarded = plan.settle(look.kinds)
-        repeated = self._repeated(table, path, fields)
+        repeated = None if look.distinct else self._repeated(table, path, fields)
         return Batch(
             raw=raw,
             columns=tuple(one.column for one in settled),
@@ -116,37 +148,45 @@ class Parser:
             discarded=discarded,
         )
 
-    def _fields(self, path: Path) -> tuple[str, ...]:
-        """Return every field that occurs in the file, in alphabetical order."""
+    def _fields(self, table: Table, path: Path) -> tuple[tuple[str, ...], bool]:
+        """
+        Return every field that occurs in the file, in alphabetical order, and whether NUL characters may be there.
+
+        JSON allows them; PostgreSQL and others do not hold them.
+        """
         found = self._database.execute(
-            f"SELECT DISTINCT unnest(json_keys(json)) FROM read_ndjson_objects({sql.literal(path)})"
+            f"SELECT DISTINCT contains(json, {sql.literal(NUL)}), "
+            "unnest(CASE WHEN left(ltrim(json), 1) = '{' THEN json_keys(json) ELSE [NULL] END) "
+            f"FROM read_ndjson_objects({sql.literal(path)})"
         ).fetchall()
-        self._database.execute(f"SET threads = {1 if len(found) > WIDE else self._threads}")
-        return tuple(sorted(field for (field,) in found))
+        fields = {field for _, field in found}
+        if None in fields:
+            raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name)
+        return tuple(sorted(fields)), any(nul for nul, _ in found)
 
     def _look(self, table: Table, path: Path, plan: Plan, fields: Sequence[str]) -> Look:
         """Look at every value of every row once."""
-        scan = Scan(path, dict.fromkeys(fields, True))
+        scan = Scan(path, dict.fromkeys(fields, "JSON"))
         cursor = table.cursor
         instant = types.instant(scan.text(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
         ordered, kinds_of, kinds = _kinds(plan, scan, fields)
         expressions = [
             "count(*)",
-            "count(*) FILTER (left(ltrim(line), 1) = '{')",
-            f"count(*) FILTER (contains(line, {sql.literal(NUL)}))",
+            "count(DISTINCT hash(same)) FILTER (same IS NOT NULL)",
             "epoch_us(min(instant))",
             "epoch_us(max(instant))",
             "count(instant)",
             *kinds,
         ]
-        values = f"(SELECT {sql.listed(['line', f'{instant} AS instant', *kinds_of])} FROM {scan.source})"
-        found = self._database.execute(f"SELECT {sql.listed(expressions)} FROM {values}").fetchone()
-        rows, objects, nuls, first, last, dated, *kinds_found = found or ()
-        if objects != rows:
-            raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name, lines=rows - objects)
+        same = identity.expression(table, scan)
+        rows_of = sql.listed([f"{same} AS same", f"{instant} AS instant", *kinds_of])
+        found = self._database.execute(
+            f"SELECT {sql.listed(expressions)} FROM (SELECT {rows_of} FROM {scan.source})"
+        ).fetchone()
+        rows, different, first, last, dated, *kinds_found = found or ()
         return Look(
             rows=rows,
-            nuls=nuls,
+            distinct=different == rows,
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
             kinds=dict(zip(ordered, map(Kind, kinds_found), strict=True)),
         )
@@ -154,13 +194,18 @@ class Parser:
     def _repeated(self, table: Table, path: Path, fields: Sequence[str]) -> Path | None:
         """Write the hashes of identities that several rows share to a file; return it if there are any."""
         identifying = identity.fields(table)
-        scan = Scan(path, {field: False for field in fields if field.removeprefix(RAW) in identifying})
+        forms: dict[str, Form] = {field: "VARCHAR" for field in fields if field.removeprefix(RAW) in identifying}
+        scan = Scan(path, forms, whole=isinstance(table.identity, ByFirst))
         target = path.with_suffix(".repeated.parquet")
         count = self._database.execute(
             f"COPY (SELECT hash({identity.expression(table, scan)}) AS h FROM {scan.source} "
             f"GROUP BY h HAVING count(*) > 1) TO {sql.literal(target)} (FORMAT parquet)"
         ).fetchone()
         return target if count and count[0] else None
+
+
+def _line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0][:300]
 
 
 def _kinds(plan: Plan, scan: Scan, fields: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
@@ -193,10 +238,15 @@ class Look:
     """What the rows of one file hold."""
 
     rows: int
-    nuls: int
-    """rows that may hold NUL characters, which JSON allows and PostgreSQL and others do not hold"""
+    distinct: bool
+    """whether no two rows are the same"""
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
+
+    @property
+    def unfit(self) -> bool:
+        """Whether some value may be one that no database holds as JSON."""
+        return any(kind & Kind.UNFIT for kind in self.kinds.values())
 
 
 def _moment(epoch_us: int) -> datetime:
@@ -236,7 +286,10 @@ class Plan:
         if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
             return types.kind(j)
         fits = types.fits(j, main.type, self._wire(field))
-        return f"CASE WHEN {fits} THEN {Kind.FITTING:d} ELSE {types.kind(j)} END"
+        fitting = f"{Kind.FITTING:d}"
+        if main.type is Type.JSON:
+            fitting = f"{fitting} + ({types.kind(j)} & {Kind.UNFIT:d})"
+        return f"CASE WHEN {fits} THEN {fitting} ELSE {types.kind(j)} END"
 
     def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
         """
@@ -314,23 +367,27 @@ def _query(
 ) -> str:
     table = task.table
     there = {field for field, kind in kinds.items() if kind}
-    as_json = {one.main.field for one in settled if one.rest or one.main.type is Type.JSON}
     identifying = {*identity.fields(table)}
+    forms = {str(one.main.field): _form(one, identifying) for one in settled if not columns.is_raw(one.column)}
     own_columns = {one.column.field for one in settled}
     used = [
         field
         for field in kinds
         if (field in there and field.removeprefix(RAW) in own_columns) or field.removeprefix(RAW) in identifying
     ]
-    scan = Scan(path, {field: field in as_json for field in used})
+    as_object = task.shape.custom_fields is CustomFields.JSON and columns.CUSTOM_FIELDS in (
+        one.column for one in settled
+    )
+    whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
+    scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
     same = identity.expression(table, scan)
     names = [sql.name(one.column.name) for one in settled]
     values = {one.column.name: _value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
-    if columns.CUSTOM_FIELDS.name in values and task.shape.custom_fields is CustomFields.JSON:
+    if as_object:
         custom = {field for field in kinds if field.removeprefix(RAW) not in own_columns}
-        values[columns.CUSTOM_FIELDS.name] = _without({*every} - custom)
+        values[columns.CUSTOM_FIELDS.name] = _without(scan.line, {*every} - custom)
     chosen = sql.listed(f"{value} AS {sql.name(name)}" for name, value in values.items())
     if repeated is None:
         return _since(task, settled, f"SELECT {chosen} FROM {scan.source}")
@@ -348,10 +405,19 @@ def _query(
     return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
 
 
-def _without(fields: Collection[str]) -> str:
+def _form(one: Settled, identifying: Collection[str]) -> Form:
+    """Return how the field of a column is read: with the least work for the database that keeps every value."""
+    if one.rest or one.main.type is Type.JSON:
+        return "JSON"
+    if one.main.field in identifying or one.wire is not Wire.PLAIN:
+        return "VARCHAR"
+    return READ_AS.get(one.main.type, "VARCHAR")
+
+
+def _without(line: str, fields: Collection[str]) -> str:
     """Return the expression of a row as an object, without *fields*; null if nothing is left."""
     patch = sql.literal(json.dumps(dict.fromkeys(sorted(fields))))
-    return f"nullif(json_merge_patch(line, {patch}::JSON), '{{}}'::JSON)"
+    return f"nullif(json_merge_patch({line}, {patch}::JSON), '{{}}'::JSON)"
 
 
 def _counted(several: str, order: str) -> str:
@@ -367,8 +433,10 @@ def _value(one: Settled, scan: Scan, there: set[str]) -> str:
         return scan.text(field) if field in there else "NULL::VARCHAR"
     if field not in there:
         return f"NULL::{types.SQL_TYPE[column.type]}"
+    if scan.forms[field] == READ_AS.get(column.type) and column == main:
+        return scan.value(field)
     text = scan.text(field)
-    j = scan.json(field) if scan.forms[field] else text
+    j = scan.json(field) if scan.forms[field] == "JSON" else text
     if not one.rest:
         return types.value(j, text, column.type, one.wire) if column == main else f"NULL::{types.SQL_TYPE[column.type]}"
     fits = types.fits(j, main.type, one.wire)

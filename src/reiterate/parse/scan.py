@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reiterate import sql
 
@@ -14,44 +14,77 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+ROWS = sql.name("raw rows")
+
+Form = Literal["JSON", "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"]
+
 
 @dataclass(frozen=True)
 class Scan:
     """
-    The lines of *path*; *forms* says for each field whether it is read as JSON text (true) or as bare text (false).
+    The lines of *path*; *forms* says how each field is read: as JSON text, as bare text, or as a number or boolean.
 
-    ``json_transform`` finds all fields in one pass over a line, but has no place for an empty name nor for names that
-    differ by case alone: those are looked up one by one.
+    What is read as a number or boolean must be one in every row.
+
+    DuckDB finds all fields in one pass over a line, but has no place for an empty name nor for names that differ by
+    case alone: those are looked up one by one. That, and whoever wants a *whole* line beside its fields, takes longer.
     """
 
     path: Path
-    forms: Mapping[str, bool]
+    forms: Mapping[str, Form]
+    whole: bool = False
 
     @property
     def source(self) -> str:
         """A table expression with the columns that :meth:`json` and :meth:`text` refer to."""
+        if not self._by_line:
+            # DuckDB would guess whether there are objects, and make a column of a directory that is called name=value
+            plain = "records=true, hive_partitioning=false"
+            return f"read_ndjson({sql.literal(self.path)}, columns={self._types}, {plain}) AS {ROWS}"
         lines = f"read_ndjson_objects({sql.literal(self.path)})"
         if not self._at_once:
-            return f"(SELECT json AS line FROM {lines})"
-        structure = json.dumps({field: "JSON" if self.forms[field] else "VARCHAR" for field in self._at_once})
-        return f"(SELECT json AS line, json_transform(json, {sql.literal(structure)}) AS v FROM {lines})"
+            return f"(SELECT json AS line FROM {lines}) AS {ROWS}"
+        structure = json.dumps({field: self.forms[field] for field in self._at_once})
+        return f"(SELECT json AS line, json_transform(json, {sql.literal(structure)}) AS v FROM {lines}) AS {ROWS}"
+
+    @property
+    def line(self) -> str:
+        """The expression of a whole line."""
+        if not self.whole:
+            message = "fields are read without their lines"
+            raise KeyError(message)
+        return f"{ROWS}.line"
 
     def json(self, field: str) -> str:
         """Return the expression of a field's JSON text; it must be read in that form."""
-        if not self.forms[field]:
-            message = f"{field} is read as bare text"
+        if self.forms[field] != "JSON":
+            message = f"{field} is read as {self.forms[field]}"
             raise KeyError(message)
-        if field in self._at_once:
-            return f"v.{sql.name(field)}"
-        return f"json_extract(line, {_pointer(field)})"
+        return self._found(field) or f"json_extract({ROWS}.line, {_pointer(field)})"
 
     def text(self, field: str) -> str:
         """Return the expression of a field's bare text: a string without quotes, anything else as in JSON."""
-        if self.forms[field]:
+        if self.forms[field] == "JSON":
             return f"({self.json(field)}->>'$')"
-        if field in self._at_once:
-            return f"v.{sql.name(field)}"
-        return f"json_extract_string(line, {_pointer(field)})"
+        return self._found(field) or f"json_extract_string({ROWS}.line, {_pointer(field)})"
+
+    def value(self, field: str) -> str:
+        """Return the expression of a field's value in the form in which it is read."""
+        return self._found(field) or f"{self.text(field)}::{self.forms[field]}"
+
+    def _found(self, field: str) -> str:
+        if field not in self._at_once:
+            return ""
+        return f"{ROWS}.v.{sql.name(field)}" if self._by_line else f"{ROWS}.{sql.name(field)}"
+
+    @property
+    def _types(self) -> str:
+        types = (f"{sql.literal(field)}: '{form}'" for field, form in self.forms.items())
+        return f"{{{', '.join(types)}}}"
+
+    @cached_property
+    def _by_line(self) -> bool:
+        return self.whole or not self.forms or len(self._at_once) < len(self.forms)
 
     @cached_property
     def _at_once(self) -> frozenset[str]:

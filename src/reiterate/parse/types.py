@@ -10,12 +10,23 @@ from __future__ import annotations
 from enum import IntFlag
 
 from reiterate.catalog.model import Type, Wire
+from reiterate.parse.mend import NUL
 
 LONGEST_INSTANT = 64
 """No instant is spelled in more characters."""
 
+LENGTH_OF_DAY = 12
+"""``"2026-01-14"`` in JSON; no instant is as short."""
+
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The first millisecond of the year 1, and the last of 9999."""
+
 EXACT_DOUBLE = 2**53
 """Beyond it a double does not hold every integer."""
+
+
+NOT_FINITE = r"[\[:,]\s*-?(NaN|Inf)"
+"""Where a number that is none may stand in an object or array."""
 
 
 class Kind(IntFlag):
@@ -35,6 +46,8 @@ class Kind(IntFlag):
     """a text that names an instant with its offset"""
     DATE = 256
     """a text that names a day"""
+    UNFIT = 512
+    """an object or array in which numbers seem to be that JSON does not know"""
 
 
 TEXTS = Kind.TEXT | Kind.TIMESTAMP | Kind.DATE
@@ -71,17 +84,20 @@ HOLDS = {
 def kind(j: str) -> str:
     """Return the kind of a value; 0 for null. A decimal fraction counts as a double, as everywhere in JSON."""
     bare = f"({j}->>'$')"
+    nested = f"{Kind.JSON:d} + CASE WHEN regexp_matches({j}, '{NOT_FINITE}') THEN {Kind.UNFIT:d} ELSE 0 END"
     return f"""(CASE left({j}, 1)
         WHEN '"' THEN CASE
             WHEN substring({j}, 6, 1) <> '-' OR strlen({j}) > {LONGEST_INSTANT} THEN {Kind.TEXT:d}
+            WHEN strlen({j}) = {LENGTH_OF_DAY} THEN
+                CASE WHEN {day(bare)} IS NOT NULL THEN {Kind.DATE:d} ELSE {Kind.TEXT:d} END
             WHEN {instant(bare)} IS NOT NULL THEN {Kind.TIMESTAMP:d}
-            WHEN {day(bare)} IS NOT NULL THEN {Kind.DATE:d}
             ELSE {Kind.TEXT:d} END
-        WHEN '{{' THEN {Kind.JSON:d} WHEN '[' THEN {Kind.JSON:d}
+        WHEN '{{' THEN {nested} WHEN '[' THEN {nested}
         WHEN 't' THEN {Kind.BOOLEAN:d} WHEN 'f' THEN {Kind.BOOLEAN:d}
         WHEN 'n' THEN 0
         ELSE CASE
             WHEN {j} IS NULL THEN 0
+            WHEN contains({j}, '.') AND isfinite(TRY_CAST({j} AS DOUBLE)) THEN {Kind.DOUBLE:d}
             WHEN regexp_full_match({j}, '-?[0-9]+') THEN CASE
                 WHEN TRY_CAST({j} AS BIGINT) IS NULL THEN {Kind.JSON:d}
                 WHEN TRY_CAST({j} AS BIGINT) BETWEEN -{EXACT_DOUBLE} AND {EXACT_DOUBLE} THEN {Kind.INTEGER:d}
@@ -97,14 +113,18 @@ def fits(j: str, type_: Type, wire: Wire) -> str:
     bare = f"({j}->>'$')"
     match type_, wire:
         case Type.JSON, Wire.JSON_TEXT:
-            return f"({kind(j)} <> 0 AND (NOT {text} OR json_valid({bare})))"
+            document = (
+                f"json_valid({bare}) AND NOT contains({bare}, '{NUL}') AND NOT regexp_matches({bare}, '{NOT_FINITE}')"
+            )
+            return f"({kind(j)} <> 0 AND (NOT {text} OR ({document})))"
         case Type.TEXT, _:
             return text
         case Type.BIGINT, _:
             whole = f"regexp_full_match({j}, '-?[0-9]{{1,15}}\\.0')"
             return f"({kind(j)} & {HOLDS[Type.BIGINT]:d} <> 0 OR coalesce({whole}, false))"
         case Type.TIMESTAMP, Wire.EPOCH_MS:
-            return f"coalesce({kind(j)} = {Kind.INTEGER:d} OR ({text} AND {instant(bare)} IS NOT NULL), false)"
+            whole = f"{kind(j)} = {Kind.INTEGER:d} AND TRY_CAST({j} AS BIGINT) BETWEEN {FIRST_MS} AND {LAST_MS}"
+            return f"coalesce(({whole}) OR ({text} AND {instant(bare)} IS NOT NULL), false)"
         case Type.TIMESTAMP, _:
             return f"coalesce({text} AND {instant(bare)} IS NOT NULL, false)"
         case Type.DATE, _:
@@ -133,21 +153,29 @@ def value(j: str, s: str, type_: Type, wire: Wire) -> str:
 
 
 def instant(s: str) -> str:
-    """Return the instant that a text names with its offset, as events have it or in ISO form; else null."""
+    """
+    Return the instant that a text names with its offset, as events have it or in ISO form; else null.
+
+    Instants before the year 1 and after 9999, in UTC, count as none: most programs cannot hold them.
+    """
     fraction = r"\.\d{1,6}0*"
-    iso = rf"\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:\d\d({fraction})?(Z|[+-]\d\d:?\d\d)"
+    iso = rf"\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:\d\d({fraction})? ?(Z|[+-]\d\d:?\d\d)"
     # some are exported with a second fraction, of nothing (FACTS.md 7.2)
     mangled = rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{fraction})\.0+Z"
+    utc = f"regexp_matches({s}, '(Z|[+-]00:?00)$')"
+    held = f"({s} BETWEEN '0001-01-02' AND '9999-12-31' OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
     return (
-        f"coalesce(try_strptime({s}, '%Y-%m-%d %H:%M:%S %z'), "
-        f"CASE WHEN regexp_full_match({s}, '{iso}') THEN TRY_CAST({s} AS TIMESTAMPTZ) "
+        f"CASE WHEN {held} THEN coalesce(try_strptime({s}, '%Y-%m-%d %H:%M:%S %z'), "
+        rf"CASE WHEN regexp_full_match({s}, '{iso}') "
+        rf"THEN TRY_CAST(regexp_replace({s}, ' ([Z+-])', '\1') AS TIMESTAMPTZ) "
         f"WHEN regexp_full_match({s}, '{mangled}') "
-        rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END)"
+        rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END) END"
     )
 
 
 def day(s: str) -> str:
-    return rf"CASE WHEN regexp_full_match({s}, '\d{{4}}-\d\d-\d\d') THEN TRY_CAST({s} AS DATE) END"
+    """Return the day that a text names; else null."""
+    return rf"CASE WHEN {s} >= '0001' AND regexp_full_match({s}, '\d{{4}}-\d\d-\d\d') THEN TRY_CAST({s} AS DATE) END"
 
 
 SQL_TYPE = {

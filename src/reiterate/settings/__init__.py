@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reiterate.secret import Secret
-from reiterate.settings.load import Loaded, day, destination, load
+from reiterate.settings.load import Loaded, day, destination, load, own_settings
 from reiterate.settings.model import (
     API_ADDRESSES,
     Connection,
@@ -29,4 +29,5 @@ __all__ = [
     "destination",
     "duration",
     "load",
+    "own_settings",
 ]

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from reiterate.settings import values as forms
 from reiterate.settings.document import Document, parse, read_text
 from reiterate.settings.given import Given, checked, named
 from reiterate.settings.model import duration
+from reiterate.shape import CustomFields, Policy, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +45,12 @@ FORMS: Mapping[str, Callable[[object], object]] = {
     "rate_limit_factor": forms.rate_limit_factor,
     "spool_in_gb": forms.spool_in_gb,
     "dataset": forms.dataset,
+    "schema_policy": partial(forms.choice, among=Policy),
+    "column_names": partial(forms.choice, among=Spelling),
+    "custom_fields": partial(forms.choice, among=CustomFields),
+    "columns": forms.columns,
+    "omit_columns": forms.columns,
+    "hash_columns": forms.columns,
 }
 """What can be said about a value without the catalog, the clock and the keys that it refers to."""
 
@@ -224,16 +232,18 @@ def _check(document: Document, name: str) -> None:
     for setting, check in FORMS.items():
         if setting in given:
             checked(setting, given[setting], check)
-    if "api_key" in given and not key.reference(section["api_key"])[0]:
-        checked("api_key", given["api_key"], forms.api_key)
+    for setting, check in key.CHECKS.items():
+        if setting in given and not key.reference(section[setting])[0]:
+            checked(setting, given[setting], check)
     if "ca_bundle" in given:
         checked("ca_bundle", given["ca_bundle"], lambda value: addresses.ca_bundle(value, base=document.path.parent))
     wanted = section.get("destination")
     for one in wanted if isinstance(wanted, list) else [wanted]:
         document.destination(None if one is None else Given(one, where), given.get("dataset"))
     for table, own in document.tables(name).items():
+        of_table: Mapping[str, Callable[[object], object]] = {**FORMS, "lists": partial(forms.lists, table=table)}
         for setting, value in own.items():
-            checked(setting, Given(value, document.where(f"connections.{name}.table.{table}")), FORMS[setting])
+            checked(setting, Given(value, document.where(f"connections.{name}.table.{table}")), of_table[setting])
 
 
 def _write(before: _Before, connections: Mapping[str, object], draft: str, *, changed: str | None = None) -> None:

@@ -296,34 +296,9 @@ class _Sources:
         for name, own in self._own_tables().items():
             where = self.document.where(f"connections.{self.name}.table.{name}")
             checked("table", Given(name, where), lambda value: values.table(value, known=known))
-            found[name] = TableSettings(
-                start=_own("start_date", own, where, lambda value: values.start_date(value, now=now)),
-                window=_own("window_in_days", own, where, values.window_in_days),
-                lookback=_own("lookback", own, where, values.lookback),
-                lists=_own("lists", own, where, partial(values.lists, table=name)) or (),
-                schema_policy=_own("schema_policy", own, where, partial(values.choice, among=Policy)),
-                column_names=_own("column_names", own, where, partial(values.choice, among=Spelling)),
-                custom_fields=_own("custom_fields", own, where, partial(values.choice, among=CustomFields)),
-                columns=_own("columns", own, where, values.columns) or (),
-                omit_columns=_own("omit_columns", own, where, partial(values.columns, fixed=known[name].needed)) or (),
-                full_refresh=_own("full_refresh", own, where, values.switch) or False,
-                history=_own(
-                    "history", own, where, partial(values.switch, refused="" if known[name].changes else STAYS)
-                )
-                or False,
-                snapshots=_own(
-                    "snapshots", own, where, partial(values.switch, refused="" if known[name].listed else FLOWS)
-                )
-                or False,
-                hash_columns=_own("hash_columns", own, where, partial(values.columns, fixed=known[name].clear)) or (),
+            found[name] = own_settings(
+                name, own, known[name], where=where, now=now, salted=self.given("hash_salt") is not None
             )
-            if found[name].hash_columns and self.given("hash_salt") is None:
-                raise SettingsError(
-                    "The setting hash_columns needs a hash_salt.",
-                    hint="Without a secret salt everybody can count the hash of an address. Set hash_salt of the "
-                    "connection, as env:NAME, file:PATH or keyring:NAME.",
-                    source=where,
-                )
         return found
 
     def _hash_salt(self) -> Secret | None:
@@ -336,6 +311,40 @@ class _Sources:
 
     def _own_tables(self) -> Mapping[str, Mapping[str, Any]]:
         return self.document.tables(self.name) if self.section else {}
+
+
+def own_settings(
+    table: str, given: Mapping[str, object], known: KnownTable, *, where: str, now: datetime, salted: bool
+) -> TableSettings:
+    """
+    Return what *table* has of its own, *given* by the names of ``reiterate.toml``; *salted* tells if there is a salt.
+
+    :raises SettingsError: when a value is wrong
+    """
+    found = TableSettings(
+        start=_own("start_date", given, where, lambda value: values.start_date(value, now=now)),
+        window=_own("window_in_days", given, where, values.window_in_days),
+        lookback=_own("lookback", given, where, values.lookback),
+        lists=_own("lists", given, where, partial(values.lists, table=table)) or (),
+        schema_policy=_own("schema_policy", given, where, partial(values.choice, among=Policy)),
+        column_names=_own("column_names", given, where, partial(values.choice, among=Spelling)),
+        custom_fields=_own("custom_fields", given, where, partial(values.choice, among=CustomFields)),
+        columns=_own("columns", given, where, values.columns) or (),
+        omit_columns=_own("omit_columns", given, where, partial(values.columns, fixed=known.needed)) or (),
+        hash_columns=_own("hash_columns", given, where, partial(values.columns, fixed=known.clear)) or (),
+        full_refresh=_own("full_refresh", given, where, values.switch) or False,
+        history=_own("history", given, where, partial(values.switch, refused="" if known.changes else STAYS)) or False,
+        snapshots=_own("snapshots", given, where, partial(values.switch, refused="" if known.listed else FLOWS))
+        or False,
+    )
+    if found.hash_columns and not salted:
+        raise SettingsError(
+            "The setting hash_columns needs a hash_salt.",
+            hint="Without a secret salt everybody can count the hash of an address. Set hash_salt of the "
+            "connection, as env:NAME, file:PATH or keyring:NAME.",
+            source=where,
+        )
+    return found
 
 
 def _own(setting: str, section: Mapping[str, Any], where: str, check: Callable[[object], Value]) -> Value | None:

@@ -10,7 +10,7 @@ import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import Type
-from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.sinks.relational import RelationalSink, differs, first_line, names_in
 
 if TYPE_CHECKING:
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reiterate.flow import Batch
+    from reiterate.ledger import Fact
+    from reiterate.sinks.contract import Outcome
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
+
+WIDE = 100
+"""More columns are written by one thread, in two steps: what else is under way does not fit into the memory."""
 
 
 class DuckDBSink(RelationalSink):
@@ -101,18 +106,31 @@ class DuckDBSink(RelationalSink):
                 self._database.rollback()
             raise
 
+    def load(self, batch: Batch, fact: Fact) -> Outcome:
+        try:
+            self._do("SET threads = 1" if len(batch.columns) > WIDE else "RESET threads")
+            return super().load(batch, fact)
+        except LoadError as error:
+            if not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+                raise
+        self._do("SET threads = 1")
+        return super().load(batch, fact)
+
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
-        if not again:
+        if not again and len(batch.columns) <= WIDE:
             yield f"({batch.query})"
             return
         self._do(f"CREATE OR REPLACE TEMP TABLE staged AS {batch.query}")
         yield "staged"
+        self._do("DROP TABLE staged")
 
     def _append(self, batch: Batch) -> int:
         return self._do(f"INSERT INTO {self._name(self._called(batch.task.table))} BY NAME {batch.query}")
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        if len(batch.columns) > WIDE:
+            return super()._merge(batch, staged, scope)
         table = self._name(self._called(batch.task.table))
         size = f"SELECT count(*) FROM {table}"
         before = self._number(size)

@@ -17,7 +17,7 @@ from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.sinks.duckdb import CONFIG
-from reiterate.sinks.relational import RelationalSink, differs, first_line, first_of, names_in
+from reiterate.sinks.relational import RelationalSink, first_line, first_of, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -229,20 +229,6 @@ class PostgresSink(RelationalSink):
                 while chunk := rows.read(CHUNK_BYTES):
                     copy.write(chunk)
             return cursor.rowcount
-
-    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table = self._name(self._called(batch.task.table))
-        names = [sql.name(name) for name in names_in(batch)]
-        found = f"{scope} AND {self._same(batch)}"
-        changed = self._do(
-            f"UPDATE {table} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE {found} AND {differs(batch)}"
-        )
-        added = self._do(
-            f"INSERT INTO {table} ({sql.listed(names)}) SELECT {sql.listed(f's.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {found})"
-        )
-        return added, changed
 
     def _us(self, expression: str) -> str:
         return f"(extract(epoch FROM {expression}) * 1000000)::BIGINT"

@@ -145,10 +145,6 @@ class RelationalSink(ABC):
         """Add the rows of *batch*; return how many there were."""
 
     @abstractmethod
-    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        """Add the rows of *staged* or let them replace their like in *scope*; return how many were added, changed."""
-
-    @abstractmethod
     def _us(self, expression: str) -> str:
         """Return the expression of an instant in microseconds since 1970."""
 
@@ -389,6 +385,21 @@ class RelationalSink(ABC):
                     f"AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
                 )
             return *self._merge(batch, staged, scope), removed
+
+    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        """Add the rows of *staged* or let them replace their like in *scope*; return how many were added, changed."""
+        table = self._name(self._called(batch.task.table))
+        names = [sql.name(name) for name in names_in(batch)]
+        found = f"{scope} AND {self._same(batch)}"
+        changed = self._do(
+            f"UPDATE {table} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
+            f"FROM {staged} AS s WHERE {found} AND {differs(batch)}"
+        )
+        added = self._do(
+            f"INSERT INTO {table} ({sql.listed(names)}) SELECT {sql.listed(f's.{name}' for name in names)} "
+            f"FROM {staged} AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {found})"
+        )
+        return added, changed
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
