@@ -55,7 +55,7 @@ def write(target: Path, opens: list[dict[str, object]], window: Window, rows: in
 def load(sink: Sink, parser: Parser, raw: RawFile) -> tuple[float, Outcome]:
     """Parse and load one raw file; return the seconds that took."""
     began = time.monotonic()
-    batch = parser.parse(raw, sink.columns(raw.task.table))
+    batch = parser.parse(raw, sink.columns(raw.task.table), most_columns=sink.most_columns)
     window = raw.task.scope
     assert isinstance(window, Window)
     fact = Fact("r", "email_open", window, None, raw.read_at, batch.source_rows, raw.size_bytes, 1, 1.0, "direct")

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -34,32 +35,36 @@ def rows(place: Path | str, table: str, dataset: str = "iterable") -> list[Row]:
     with closing(_connect(place, dataset)) as database:
         columns = database.execute(
             "SELECT column_name, source_field, type FROM _reiterate_columns "
-            f"WHERE table_name = '{table}' AND source_field IS NOT NULL"
+            f"WHERE table_name = '{table}' AND (source_field IS NOT NULL OR column_name = 'custom_fields')"
         ).fetchall()
         chosen = ", ".join(_column(name, type_, place) for name, _, type_ in columns)
         found = database.execute(f"SELECT {chosen} FROM {table}").fetchall()
     return [as_source(columns, row) for row in found]
 
 
-def as_source(columns: Sequence[tuple[str, str, str]], values: Sequence[Any]) -> Row:
+def as_source(columns: Sequence[tuple[str, str | None, str]], values: Sequence[Any]) -> Row:
     """
     Return a row by the fields of the source, without what is null.
 
     *columns* are name, source field and type as ``_reiterate_columns`` has them, *values* what stands in them: JSON as
-    text, instants and days in ISO form.
+    text, instants and days in ISO form. What has no source field is an object of fields without columns.
     """
     found: Row = {}
     for (name, field, type_), value in zip(columns, values, strict=True):
-        if value is not None:
+        if value is None:
+            continue
+        if field is None:
+            found |= json.loads(value, parse_float=exact)
+        else:
             assert field not in found, f"{field} has two values"
             is_json = type_ == "json" or name.endswith("__v_raw")
-            found[field] = json.loads(value, parse_float=_exact) if is_json else _one_form(value)
+            found[field] = json.loads(value, parse_float=exact) if is_json else _one_form(value)
     return found
 
 
-def _exact(number: str) -> float | str:
-    """Return a number; as its text where no double holds it."""
-    return found if math.isfinite(found := float(number)) else number
+def exact(number: str) -> float | int:
+    """Return a number; with all its digits where no double holds it."""
+    return found if math.isfinite(found := float(number)) else int(Decimal(number))
 
 
 def execute(place: Path | str, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
@@ -131,7 +136,22 @@ def counted(found: Iterable[Row]) -> Counter[str]:
 
 
 def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, int) and abs(value) > MANY_DIGITS and value == _of_double(value):
+        return int(float(value))
+    return value
+
+
+MANY_DIGITS = 10**100
+
+
+def _of_double(value: int) -> int | None:
+    """Return the digits with which a double is spelled, as databases do that have decimal numbers alone."""
+    try:
+        return int(Decimal(repr(float(value))))
+    except OverflowError:
+        return None
 
 
 def differences(place: Path | str, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:

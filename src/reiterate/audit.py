@@ -143,7 +143,7 @@ def with_source(
             raw = extract.fetch(
                 task, client.caller(), directory / f"{table.name}-{number}.ndjson", pool=map, clock=clock
             )
-            batch = parser.parse(raw, sink.columns(table))
+            batch = parser.parse(raw, sink.columns(table), most_columns=sink.most_columns)
         except SourceError as error:
             return Verified(table, rows, tuple(problems), tuple(notes), number, error)
         missing, only_here = sink.compare(batch)

@@ -215,7 +215,7 @@ def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Fai
     task = raw.task
     try:
         raw.check_unchanged()
-        batch = parser.parse(raw, sink.columns(task.table))
+        batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
         fact = Fact(
             run_id=run_id,
             table=task.table.name,

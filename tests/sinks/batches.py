@@ -114,7 +114,7 @@ def parsed(sink: Sink, raw: RawFile) -> Batch:
     """Return the rows of *raw* as they fit into their table of *sink* now."""
     task = raw.task
     with closing(Parser(sink.spool)) as parser:
-        return parser.parse(raw, sink.columns(task.table))
+        return parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
 
 
 def fact(of: Batch, read_at: datetime = READ_AT) -> Fact:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
+
+from tests import replica
 
 if TYPE_CHECKING:
     from tests.sinks.batches import Row
@@ -114,11 +115,7 @@ def rows(name: str) -> tuple[list[bytes], list[Row]]:
 
 
 def loads(line: bytes) -> Row:
-    """Return what a line says; bytes that are no UTF-8 are lone surrogates, numbers that no double holds are text."""
+    """Return what a line says; bytes that are no UTF-8 are lone surrogates, numbers beyond doubles have all digits."""
     text = line.decode("utf-8", "surrogateescape")
-    row: Row = json.loads(text, parse_float=_number, strict=False)
+    row: Row = json.loads(text, parse_float=replica.exact, strict=False)
     return row
-
-
-def _number(text: str) -> float | str:
-    return number if math.isfinite(number := float(text)) else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,6 @@ class Dataset(Destination):
         self.dataset = f"set {next(DATASETS)}"
 
     def open(self) -> PostgresSink:
-        os.environ["TMPDIR"] = str(self.directory)
         return PostgresSink(Secret(self.url), self.dataset, shown="postgresql://test")
 
     def rows(self, table: str) -> list[Row]:
@@ -48,4 +46,6 @@ class TestPostgres(SinkSuite):
     @pytest.fixture(autouse=True)
     def _spool_below_the_destination(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Raw files lie where the suite looks for them."""
+        postgres.address()  # the server itself lies elsewhere
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "destination"))  # of processes that are started
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "destination"))

@@ -43,6 +43,10 @@ class Several:
     def empty(self) -> bool:
         return all(sink.empty for sink in self._sinks)
 
+    @property
+    def most_columns(self) -> int | None:
+        return self._first.most_columns
+
     def ledger(self) -> Ledger:
         return common([sink.ledger() for sink in self._sinks])
 
@@ -53,7 +57,8 @@ class Several:
         outcome = self._first.load(batch, fact)
         for sink in self._others:
             # columns may differ: each destination has seen its own rows
-            sink.load(self._parser.parse(batch.raw, sink.columns(batch.task.table)), fact)
+            columns = sink.columns(batch.task.table)
+            sink.load(self._parser.parse(batch.raw, columns, most_columns=sink.most_columns), fact)
         return outcome
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:

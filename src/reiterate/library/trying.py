@@ -93,7 +93,7 @@ def _load(sink: Sink, write: Write, rows: tuple[dict[str, Any], ...]) -> Outcome
     task = Task(PROBE, DAY, write)
     raw = RawFile(task, path, len(rows), there.st_size, 0, now, 0.0, "probe", there.st_mtime_ns)
     with closing(Parser(sink.spool)) as parser:
-        batch = parser.parse(raw, sink.columns(PROBE))
+        batch = parser.parse(raw, sink.columns(PROBE), most_columns=sink.most_columns)
     return sink.load(batch, Fact("probe", PROBE.name, DAY, None, now, len(rows), there.st_size, 0, 0.0, "probe"))
 
 

@@ -82,11 +82,13 @@ class Parser:
     def close(self) -> None:
         self._database.close()
 
-    def parse(self, raw: RawFile, known: tuple[Column, ...]) -> Batch:
+    def parse(self, raw: RawFile, known: tuple[Column, ...], *, most_columns: int | None = None) -> Batch:
         """
         Return the typed rows of *raw*, for a table that has the columns *known* in the destination (none: a new one).
 
-        Every field of every row has a column: a known one where that holds the value exactly, else a new one.
+        Every field of every row has a column: a known one where that holds the value exactly, else a new one. Where
+        that would be more than *most_columns*, the fields that are left share one, as an object; second columns of a
+        field do not count.
 
         :raises MalformedRow: when a line is not a JSON object
         :raises SpoolError: when somebody else has removed the file, or the disk is full
@@ -94,7 +96,7 @@ class Parser:
         """
         table = raw.task.table.name
         try:
-            return self._with_room(raw, known)
+            return self._with_room(raw, known, most_columns)
         except duckdb.OutOfMemoryException as error:
             raise SourceError("There is not enough memory for such rows.", table=table, reason=_line(error)) from error
         except duckdb.Error as error:
@@ -107,31 +109,31 @@ class Parser:
                 self._database.close()
                 self._database = self._open()
 
-    def _with_room(self, raw: RawFile, known: tuple[Column, ...]) -> Batch:
+    def _with_room(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         """Parse *raw* with all processors; with one if there is no memory for what several have under way."""
         self._database.execute("RESET threads")
         with suppress(duckdb.OutOfMemoryException):
-            return self._mending(raw, known)
+            return self._mending(raw, known, most_columns)
         self._database.execute("SET threads = 1")
-        return self._mending(raw, known)
+        return self._mending(raw, known, most_columns)
 
-    def _mending(self, raw: RawFile, known: tuple[Column, ...]) -> Batch:
+    def _mending(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         try:
-            return self._parse(raw, raw.path, known)
+            return self._parse(raw, raw.path, known, most_columns)
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, Unfit):  # perhaps because of characters that databases do not take
             mended = raw.path.with_suffix(".mended.ndjson")
             mend(raw.path, mended, finite=raw.task.shape.custom_fields is CustomFields.JSON)
-            return self._parse(raw, mended, known)
+            return self._parse(raw, mended, known, most_columns)
 
-    def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...]) -> Batch:
+    def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
         table, shape = raw.task.table, raw.task.shape
         needed = table.needed
         every, unfit = self._fields(table, path)
         fields = [field for field in every if shape.wants(field.removeprefix(RAW)) or field.removeprefix(RAW) in needed]
-        plan = Plan(raw.task, known, raw.declared)
+        plan = Plan(raw.task, known, raw.declared, most_columns)
         look = self._look(table, path, plan, fields)
         if path == raw.path and (unfit or look.unfit):
             raise Unfit
@@ -143,7 +145,7 @@ class Parser:
             key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),
             cursor_range=look.cursor_range,
-            query=_query(raw.task, path, settled, look.kinds, repeated, every),
+            query=_query(raw.task, path, settled, look.kinds, repeated, every, plan.together),
             source_rows=look.rows,
             discarded=discarded,
         )
@@ -267,8 +269,14 @@ class Settled:
 class Plan:
     """The columns of one table, before and after a file was looked at."""
 
-    def __init__(self, task: Task, there: tuple[Column, ...], declared: Mapping[str, Type]) -> None:
+    together: frozenset[str] = frozenset()
+    """fields without a column of their own that share one as an object, once all is settled"""
+
+    def __init__(
+        self, task: Task, there: tuple[Column, ...], declared: Mapping[str, Type], most_columns: int | None
+    ) -> None:
         self._table = task.table
+        self._most_columns = most_columns
         self._shape = task.shape
         self._declared = declared
         self._there = {*there}
@@ -304,11 +312,12 @@ class Plan:
         }
         filled = {field for field, kind in kinds.items() if kind or field in raw}
         new = filled - self._main.keys()
-        if new and self._shape.custom_fields is CustomFields.JSON:
+        self.together = self._without_column(new, found.values())
+        if self.together:
             found.setdefault(columns.CUSTOM_FIELDS.name, columns.CUSTOM_FIELDS)
-            kinds = {field: kind for field, kind in kinds.items() if field not in new}
-            raw -= new
-            new = set()
+            kinds = {field: kind for field, kind in kinds.items() if field not in self.together}
+            raw -= self.together
+            new -= self.together
         mains = dict(self._main)
         # fields that are declared and did not come yet have their names, too: the order of arrival does not matter
         expected = [field for field in self._declared if field not in self._main]
@@ -339,6 +348,18 @@ class Plan:
             if column not in discarded
         ], tuple(column for column in discarded if column.field is None or column.field in filled)
 
+    def _without_column(self, new: set[str], found: Collection[Column]) -> frozenset[str]:
+        """Return the new fields that get no column of their own: by a person's wish, or for want of room."""
+        if self._shape.custom_fields is CustomFields.JSON:
+            return frozenset(new)
+        if self._most_columns is None:
+            return frozenset()
+        room = self._most_columns - sum(not column.variant for column in found)
+        if len(new) > room:
+            room -= columns.CUSTOM_FIELDS not in found
+            return frozenset(sorted(new)[max(room, 0) :])
+        return frozenset()
+
     def _refused(self, wanted: Iterable[Column], filled: Collection[str]) -> list[Column]:
         """Return the columns that a table that is there may not get; a table that is new gets all."""
         if self._shape.policy is Policy.EVOLVE or not self._there:
@@ -364,6 +385,7 @@ def _query(
     kinds: dict[str, Kind],
     repeated: Path | None,
     every: Collection[str],
+    together: Collection[str],
 ) -> str:
     table = task.table
     there = {field for field, kind in kinds.items() if kind}
@@ -375,9 +397,7 @@ def _query(
         for field in kinds
         if (field in there and field.removeprefix(RAW) in own_columns) or field.removeprefix(RAW) in identifying
     ]
-    as_object = task.shape.custom_fields is CustomFields.JSON and columns.CUSTOM_FIELDS in (
-        one.column for one in settled
-    )
+    as_object = bool(together) and columns.CUSTOM_FIELDS in (one.column for one in settled)
     whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
     scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
     same = identity.expression(table, scan)
@@ -386,7 +406,7 @@ def _query(
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
     if as_object:
-        custom = {field for field in kinds if field.removeprefix(RAW) not in own_columns}
+        custom = {field for field in kinds if field.removeprefix(RAW) in together}
         values[columns.CUSTOM_FIELDS.name] = _without(scan.line, {*every} - custom)
     chosen = sql.listed(f"{value} AS {sql.name(name)}" for name, value in values.items())
     if repeated is None:

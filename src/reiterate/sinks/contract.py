@@ -73,6 +73,10 @@ class Sink(Protocol):
     def empty(self) -> bool:
         """Whether nothing was ever loaded into the dataset."""
 
+    @property
+    def most_columns(self) -> int | None:
+        """How many columns a table may have, second ones of a field not counted; nothing if that does not matter."""
+
     def ledger(self) -> Ledger:
         """Return the facts whose rows are in the destination."""
 

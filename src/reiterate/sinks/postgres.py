@@ -32,8 +32,16 @@ LOCK_WAIT_S = 10
 CHUNK_BYTES = 1 << 20
 LEAST_VERSION = 13
 
+MOST_COLUMNS = 330
+"""
+The 8,160 bytes of a row hold no more: values of up to 24 bytes are not moved out of it, however many there are.
+"""
+
 BEYOND_NUMERIC = "[0-9][eE][+-]?[0-9]{5,}"
 """Numbers that ``jsonb`` refuses, for it keeps every digit: at most 131,072 of them."""
+
+NOT_FINITE = r"[:\[,]\s*-?(NaN|Infinity)"
+"""Numbers that JSON does not know; they may stand in an object of several fields."""
 
 
 class PostgresSink(RelationalSink):
@@ -58,6 +66,7 @@ class PostgresSink(RelationalSink):
         Type.JSON: "JSONB",
     }
     ERRORS = (psycopg.Error, duckdb.Error, OSError)
+    most_columns = MOST_COLUMNS
 
     def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
         super().__init__(sql.name(dataset), dataset, shown)
@@ -250,7 +259,8 @@ def _as_text(column: Column) -> str:
         case Type.TIMESTAMP | Type.DATE:
             return f"CASE WHEN year({name}) < 1 THEN replace({text}, ' (BC)', '') || ' BC' ELSE {text} END"
         case Type.JSON:
-            beyond = f"regexp_matches({text}, {sql.literal(BEYOND_NUMERIC)})"
+            refused = BEYOND_NUMERIC if column.field else f"{BEYOND_NUMERIC}|{NOT_FINITE}"
+            beyond = f"regexp_matches({text}, {sql.literal(refused)})"
             return f"CASE WHEN {beyond} THEN to_json({text}) ELSE {name} END"
         case _:
             return name

@@ -37,6 +37,10 @@ class Rehearsal:
     def empty(self) -> bool:
         return self._sink is None or self._sink.empty
 
+    @property
+    def most_columns(self) -> int | None:
+        return self._sink.most_columns if self._sink else None
+
     def ledger(self) -> Ledger:
         return self._sink.ledger().without_jobs() if self._sink else Ledger()
 

@@ -110,6 +110,7 @@ class RelationalSink(ABC):
     TYPES: ClassVar[Mapping[Type, str]]
     ERRORS: ClassVar[tuple[type[Exception], ...]]
     """what the database raises, and what reading the rows of a batch does"""
+    most_columns: int | None = None
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
         self.dataset = dataset
