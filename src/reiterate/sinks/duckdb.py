@@ -31,6 +31,9 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300M
 WIDE = 100
 """More columns are written by one thread: what several have under way does not fit into the memory."""
 
+SLICE_BYTES = 100_000_000
+"""So much of a file at a time is merged into a wide table."""
+
 STAGED = "staged"
 
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
@@ -359,18 +362,22 @@ class DuckDBSink:
         return added, touched - added, removed
 
     def _write_wide(self, batch: Batch, table: str, scope: str, query: str) -> tuple[int, int]:
-        """Merge in two steps, for which there is memory; return how many rows were added and changed."""
-        if query != STAGED:
-            self._database.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {batch.query}")
+        """Merge in steps, and slices, for which there is memory; return how many rows were added and changed."""
         names = [sql.name(column.name) for column in batch.columns]
-        changed = self._count(
-            f"""UPDATE {table} AS t SET {_all(names)} FROM {STAGED} AS s
-                WHERE {scope} AND {_same(batch)} AND ({_differ(names)}) {_not_older(batch)}"""
-        )
-        added = self._count(
-            f"""INSERT INTO {table} BY NAME
-                FROM {STAGED} AS s WHERE NOT EXISTS (FROM {table} AS t WHERE {scope} AND {_same(batch)})"""
-        )
+        slices = 1 if query == STAGED else batch.raw.size_bytes // SLICE_BYTES + 1
+        added = changed = 0
+        for number in range(slices):
+            if query != STAGED:
+                some = f"SELECT * FROM {query} WHERE hash(coalesce({sql.listed(map(sql.name, batch.key))})) % {slices}"
+                self._database.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {some} = {number}")
+            changed += self._count(
+                f"""UPDATE {table} AS t SET {_all(names)} FROM {STAGED} AS s
+                    WHERE {scope} AND {_same(batch)} AND ({_differ(names)}) {_not_older(batch)}"""
+            )
+            added += self._count(
+                f"""INSERT INTO {table} BY NAME
+                    FROM {STAGED} AS s WHERE NOT EXISTS (FROM {table} AS t WHERE {scope} AND {_same(batch)})"""
+            )
         self._database.execute(f"DROP TABLE {STAGED}")
         return added, changed
 
