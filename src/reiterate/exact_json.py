@@ -32,6 +32,15 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 (JSON is any)
     )
 
 
+def document(text: bytes) -> Any:  # noqa: ANN401 (JSON is any)
+    """
+    Return a JSON value whose objects are dictionaries, for :func:`dumps` to write as it came.
+
+    :raises ValueError: when *text* is no JSON
+    """
+    return json.loads(text.decode("utf-8", "surrogateescape"), parse_float=Number, parse_constant=Number, strict=False)
+
+
 def members(text: bytes) -> Members:
     """
     Return the members of a JSON object.
@@ -49,8 +58,9 @@ def dumps(value: Any, *, escaped: bool = True) -> str:  # noqa: ANN401 (JSON is 
     match value:
         case Number():
             return str(value)
-        case Members():
-            inner = (f"{dumps(name, escaped=escaped)}:{dumps(member, escaped=escaped)}" for name, member in value)
+        case Members() | dict():
+            pairs = value.items() if isinstance(value, dict) else value
+            inner = (f"{dumps(name, escaped=escaped)}:{dumps(member, escaped=escaped)}" for name, member in pairs)
             return f"{{{','.join(inner)}}}"
         case list():
             return f"[{','.join(dumps(each, escaped=escaped) for each in value)}]"

@@ -253,6 +253,26 @@ def test_events_that_differ_in_such_values_are_different(parser: Parser, spool: 
     assert {row["_event_id"] for row in rows} == {row["_event_id"] for row in again}
 
 
+def test_what_is_too_deep_to_mend(parser: Parser, spool: Path) -> None:
+    """Values nested too deeply for Python arrive beside values that no database holds."""
+    deep = "[" * 5000 + "]" * 5000
+    content = f'{{"id":1,"deep":{deep}}}\n{{"id":2,"name":"\\u0000"}}\n'.encode()
+    _, rows = reading.parse(parser, spool, reading.task("channels"), content)
+    assert [{"id": 1, "deep": deep}, {"id": 2, "name__v_raw": '"\\u0000"'}] == reading.ordered(rows)
+
+
+def test_json_text_that_no_database_holds(parser: Parser, spool: Path) -> None:
+    """JSON in a string stays a string where NUL or NaN is in it, whether or not its column is there."""
+    known: tuple[Column, ...] = ()
+    kept = ['{"a":"\\u0000"}', '{"a":NaN}', "no JSON"]
+    for _ in range(2):
+        sent = [{"email": f"{n}@example.com", "transactionalData": text} for n, text in enumerate([*kept, '{"a":1}'])]
+        batch, rows = reading.parse(parser, spool, reading.task("email_send"), reading.lines(sent), known)
+        known = batch.columns
+        assert {*kept} == {row["transactional_data__v_text"] for row in rows if "transactional_data__v_text" in row}
+        assert ['{"a":1}'] == [row["transactional_data"] for row in rows if "transactional_data" in row]
+
+
 def test_wide_and_long_rows(parser: Parser, spool: Path) -> None:
     """2,000 keys in a row, and a text of 10 MB, arrive as they are."""
     wide = {"email": "a@example.com", **{f"field {n}": n for n in range(2000)}}

@@ -71,6 +71,9 @@ def test_freeze_fails_the_table_that_would_change(simulator: Simulator, tmp_path
     assert Status.PARTIAL is last.status
     assert before == (columns(file, "users"), replica.rows(file, "users"))
     assert {} == replica.differences(file, simulator, {*TABLES} - {"users"})
+    chosen = settings(simulator, file, tables=["users"], schema_policy="freeze")
+    (verified,) = reiterate.verify(source=True, **chosen)
+    assert verified.error is None
     sync(simulator, file)
     assert {} == replica.differences(file, simulator, TABLES)
 
@@ -172,6 +175,8 @@ def test_omitted_columns_do_not_travel(simulator: Simulator, tmp_path: Path, win
     asked = [*asked, *(job.params for job in simulator.jobs)]
     sends = [params for params in asked if params["dataTypeName"] == "emailSend"]
     assert {"templateId"} == {params["omitFields"] for params in sends}
+    users = [params for params in asked if params["dataTypeName"] == "user"]
+    assert {"Industry,firstName,lastName"} == {params["omitFields"] for params in users}
     truth = replica.expected("email_send", simulator.truth("email_send"))
     assert replica.counted({**row, "templateId": None} for row in truth) == replica.counted(
         {**row, "templateId": None} for row in replica.rows(file, "email_send")

@@ -21,6 +21,7 @@ import tenacity
 import urllib3
 from urllib3.contrib.socks import SOCKSProxyManager
 
+from reiterate import exact_json
 from reiterate.api import answers
 from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
 from reiterate.errors import (
@@ -285,7 +286,7 @@ class Caller:
             with self._open(path, params or {}, method=method, document=document) as chunks:
                 body = b"".join(chunks)
             try:
-                return json.loads(body)
+                return exact_json.document(body)
             except ValueError as error:
                 raise MalformedRow("An answer is not the JSON it should be.", path=path) from error
 

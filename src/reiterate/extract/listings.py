@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from reiterate import exact_json
 from reiterate.api import Downloaded
 from reiterate.errors import IncompleteRead, MalformedRow
 
@@ -35,9 +35,7 @@ def fetch(task: Task, read: Listing, caller: Caller, target: Path) -> Downloaded
     with target.open("w", encoding="utf-8") as file:
         for call in read.calls:
             for row in rows(read, caller, dict(call)):
-                size_bytes += file.write(
-                    json.dumps(task.shape.disguise({**dict(call), **row}), separators=(",", ":")) + "\n"
-                )
+                size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise({**dict(call), **row}))}\n")
                 count += 1
             caller.listener.progress(count, size_bytes)
     return Downloaded(count, size_bytes)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
+from reiterate import exact_json
 from reiterate.api import Downloaded
 from reiterate.errors import IncompleteRead, MalformedRow, SourceError
 from reiterate.flow import Part, Task
@@ -59,9 +59,7 @@ def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: 
             if not isinstance(row, dict):
                 raise MalformedRow("A metadata value is not an object.", path=path)
             # the name as the list of tables spells it: the scope that a later read replaces
-            size_bytes += file.write(
-                json.dumps(task.shape.disguise({**row, "table": name}), separators=(",", ":")) + "\n"
-            )
+            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise({**row, 'table': name}))}\n")
             count += 1
             caller.listener.progress(count, size_bytes)
     return Downloaded(count, size_bytes)

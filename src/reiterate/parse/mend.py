@@ -39,9 +39,9 @@ def mend(path: Path, target: Path, *, finite: bool = False) -> None:
 def _mended(line: bytes, *, finite: bool) -> bytes:
     try:
         members = exact_json.members(line)
-    except (ValueError, RecursionError):
+        return f"{exact_json.dumps(exact_json.Members(_fit(members, finite=finite)))}\n".encode()
+    except (ValueError, RecursionError):  # or nested too deeply for Python
         return line
-    return f"{exact_json.dumps(exact_json.Members(_fit(members, finite=finite)))}\n".encode()
 
 
 def _fit(members: exact_json.Members, *, finite: bool) -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
 
 WIDE = 100
-"""More columns are written by one thread, in two steps: what else is under way does not fit into the memory."""
+"""More columns are written by one thread, and merged in steps: what else is under way does not fit into the memory."""
+
+SLICE_BYTES = 100_000_000
+"""So much of a file at a time is merged into a wide table."""
+
+STAGED = "staged"
 
 
 class DuckDBSink(RelationalSink):
@@ -118,19 +123,19 @@ class DuckDBSink(RelationalSink):
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
-        if not again and len(batch.columns) <= WIDE:
+        if not again:
             yield f"({batch.query})"
             return
-        self._do(f"CREATE OR REPLACE TEMP TABLE staged AS {batch.query}")
-        yield "staged"
-        self._do("DROP TABLE staged")
+        self._do(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {batch.query}")
+        yield STAGED
+        self._do(f"DROP TABLE {STAGED}")
 
     def _append(self, batch: Batch) -> int:
         return self._do(f"INSERT INTO {self._name(self._called(batch.task.table))} BY NAME {batch.query}")
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         if len(batch.columns) > WIDE:
-            return super()._merge(batch, staged, scope)
+            return self._merge_wide(batch, staged, scope)
         table = self._name(self._called(batch.task.table))
         size = f"SELECT count(*) FROM {table}"
         before = self._number(size)
@@ -143,6 +148,21 @@ class DuckDBSink(RelationalSink):
         )
         added = self._number(size) - before
         return added, touched - added
+
+    def _merge_wide(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        """Merge in steps, and slices, for which there is memory."""
+        if staged == STAGED:
+            return super()._merge(batch, staged, scope)
+        slices = batch.raw.size_bytes // SLICE_BYTES + 1
+        key = f"hash(coalesce({sql.listed(map(sql.name, batch.key))}))"
+        added = changed = 0
+        for number in range(slices):
+            some = f"SELECT * FROM {staged} WHERE {key} % {slices} = {number}"
+            self._do(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {some}")
+            of_slice = super()._merge(batch, STAGED, scope)
+            added, changed = added + of_slice[0], changed + of_slice[1]
+        self._do(f"DROP TABLE {STAGED}")
+        return added, changed
 
     def _us(self, expression: str) -> str:
         return f"epoch_us({expression})"
