@@ -11,7 +11,7 @@ import duckdb
 from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, SettingsError
-from reiterate.sinks.relational import RelationalSink, differs, first_line, names_in
+from reiterate.sinks.relational import RelationalSink, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,16 +113,9 @@ class DuckDBSink(RelationalSink):
         return self._do(f"INSERT INTO {self._name(batch.task.table.name)} BY NAME {batch.query}")
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table = self._name(batch.task.table.name)
-        size = f"SELECT count(*) FROM {table}"
+        size = f"SELECT count(*) FROM {self._name(batch.task.table.name)}"
         before = self._number(size)
-        names = [sql.name(name) for name in names_in(batch)]
-        touched = self._do(
-            f"""MERGE INTO {table} AS t USING {staged} AS s ON {scope} AND {self._same(batch)}
-                WHEN MATCHED AND {differs(batch)} THEN UPDATE SET {sql.listed(f"{name} = s.{name}" for name in names)}
-                WHEN NOT MATCHED THEN INSERT ({sql.listed(names)})
-                    VALUES ({sql.listed(f"s.{name}" for name in names)})"""
-        )
+        touched = self._do(self._merger_of(batch, staged, f"{scope} AND {self._same(batch)}"))
         added = self._number(size) - before
         return added, touched - added
 

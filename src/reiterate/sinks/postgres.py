@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
@@ -16,8 +12,8 @@ from psycopg import errors
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.sinks.duckdb import CONFIG
-from reiterate.sinks.relational import RelationalSink, differs, first_line, first_of, names_in
+from reiterate.sinks.relational import first_line, first_of, names_in
+from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +32,7 @@ BEYOND_NUMERIC = "[0-9][eE][+-]?[0-9]{5,}"
 """Numbers that ``jsonb`` refuses, for it keeps every digit: at most 131,072 of them."""
 
 
-class PostgresSink(RelationalSink):
+class PostgresSink(ServerSink):
     """
     A schema of a PostgreSQL database.
 
@@ -60,13 +56,10 @@ class PostgresSink(RelationalSink):
     ERRORS = (psycopg.Error, duckdb.Error, OSError)
 
     def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
-        super().__init__(sql.name(dataset), dataset, shown)
+        super().__init__(sql.name(dataset), dataset, shown, read_only=read_only)
         self._url = url
-        self._read_only = read_only
         self._connection = self._first_connection()
         self._beside: psycopg.Connection[tuple[Any, ...]] | None = None
-        self._reader = duckdb.connect(config=CONFIG)
-        self._reader.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if read_only:
             return
         try:
@@ -80,30 +73,12 @@ class PostgresSink(RelationalSink):
             raise
 
     @property
-    def spool(self) -> Path:
-        """A directory of its own for each dataset, below that of temporary files (``TMPDIR``)."""
+    def _place(self) -> str:
         info = self._connection.info
-        place = f"{info.host}:{info.port}/{info.dbname}/{self.dataset}"
-        return Path(tempfile.gettempdir()) / f"reiterate-{hashlib.sha256(place.encode()).hexdigest()[:16]}.spool"
-
-    def _make_spool(self) -> None:
-        # whoever wrote there is dead: the lock is ours
-        shutil.rmtree(self.spool, ignore_errors=True)
-        try:
-            self.spool.mkdir(mode=0o700)
-        except OSError as error:
-            raise SettingsError(
-                "The directory for raw files cannot be made.",
-                hint="Let TMPDIR name a directory that you may write, and remove what is in its place.",
-                directory=self.spool,
-                reason=error.strerror,
-            ) from error
-        self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
+        return f"{info.host}:{info.port}/{info.dbname}"
 
     def close(self) -> None:
-        if not self._read_only:
-            shutil.rmtree(self.spool, ignore_errors=True)
-        self._reader.close()
+        super().close()
         self._connection.close()
         if self._beside is not None:
             self._beside.close()
@@ -231,17 +206,9 @@ class PostgresSink(RelationalSink):
             return cursor.rowcount
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table = self._name(batch.task.table.name)
-        names = [sql.name(name) for name in names_in(batch)]
         found = f"{scope} AND {self._same(batch)}"
-        changed = self._do(
-            f"UPDATE {table} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE {found} AND {differs(batch)}"
-        )
-        added = self._do(
-            f"INSERT INTO {table} ({sql.listed(names)}) SELECT {sql.listed(f's.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {found})"
-        )
+        changed = self._do(self._update_of(batch, staged, found))
+        added = self._do(self._insertion_of(batch, staged, self._missing_from(batch, found)))
         return added, changed
 
     def _us(self, expression: str) -> str:

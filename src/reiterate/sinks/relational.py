@@ -99,7 +99,7 @@ class RelationalSink(ABC):
     *schema* is its quoted name with all that belongs before it, *shown* what people call the destination.
     """
 
-    TYPES: ClassVar[Mapping[Type, str]]
+    TYPES: Mapping[Type, str]
     ERRORS: ClassVar[tuple[type[Exception], ...]]
     """what the database raises, and what reading the rows of a batch does"""
 
@@ -147,6 +147,14 @@ class RelationalSink(ABC):
     def _same_value(self, left: str, right: str) -> str:
         """Return the condition that two values are equal or both null."""
 
+    def _do_removal(self, table: str, condition: str) -> int:
+        """Remove the rows ``t`` of *table* (a quoted name) that fulfil *condition*; return how many there were."""
+        return self._do(f"DELETE FROM {table} AS t WHERE {condition}")
+
+    def _reason(self, error: Exception) -> str:
+        """Return what the database says, in one line without secrets."""
+        return first_line(error)
+
     def _same_first(self, left: str, right: str) -> str:
         """Return the condition that two values are equal of which neither is null."""
         return f"{left} = {right}"
@@ -182,16 +190,24 @@ class RelationalSink(ABC):
         )
         return [name for (name,) in found]
 
+    def _still_there(self, tables: Collection[str]) -> Collection[str]:
+        """Return those of *tables* that nobody dropped."""
+        found = self._rows(
+            f"""SELECT table_name FROM information_schema.tables
+                WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)}"""
+        )
+        return {name for (name,) in found}.intersection(tables)
+
     def ledger(self) -> Ledger:
         found = self._rows(
             f"""SELECT run_id, table_name, {self._us("window_start")}, {self._us("window_end")}, part,
-                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}
-                WHERE table_name IN (SELECT table_name FROM information_schema.tables
-                    WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)})"""
+                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}"""
         )
+        there = self._still_there({table for _, table, *_ in found})
         facts = (
             Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
             for run, table, start, end, part, read_at, *numbers in found
+            if table in there
         )
         return Ledger(facts, self._jobs(), self._refusals())
 
@@ -226,7 +242,7 @@ class RelationalSink(ABC):
             with self._aside_lock:
                 self._do_aside(statement)
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, reason=first_line(error)) from error
+            raise LoadError(destination=self._shown, reason=self._reason(error)) from error
 
     def refuse(self, refusal: Refusal) -> None:
         values = (refusal.run_id, refusal.table, refusal.part, refusal.at, refusal.reason)
@@ -323,26 +339,33 @@ class RelationalSink(ABC):
         """Make the table as wide as the batch; return the columns that are new to a table that was there."""
         table = batch.task.table.name
         of_table = f"table_name = {sql.literal(table)}"
-        there = {*self._column_names(table)}
+        self._widen(batch)
         recorded = {column.name for column in self.columns(batch.task.table)}
-        if not there:
-            # a table that a person dropped starts anew; its facts went with it
-            for own in (READS, COLUMNS, REFUSALS):
-                self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
-            self._make(table, {column.name: column.type for column in batch.columns})
-            self._lay_out(batch.task.table, names_of(batch.columns))
         for column in batch.columns:
-            if there and column.name not in there:
-                self._do(
-                    f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {self.TYPES[column.type]}"
-                )
             if column.name not in recorded:
                 # the record of a column that a person dropped
                 name = sql.literal(column.name)
                 self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name = {name}")
                 values = (table, column.field, column.name, column.type, column.variant, since)
                 self._do(self._insertion(COLUMNS, values))
-        return tuple(column for column in batch.columns if there and column.name not in recorded)
+        return tuple(column for column in batch.columns if recorded and column.name not in recorded)
+
+    def _widen(self, batch: Batch) -> None:
+        """Make the table, or the columns that it lacks."""
+        table = batch.task.table.name
+        there = {*self._column_names(table)}
+        if not there:
+            # a table that a person dropped starts anew; its facts went with it
+            for own in (READS, COLUMNS, REFUSALS):
+                self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
+            self._make(table, {column.name: column.type for column in batch.columns})
+            self._lay_out(batch.task.table, names_of(batch.columns))
+        for column in batch.columns:
+            if there and column.name not in there:
+                self._add(table, column)
+
+    def _add(self, table: str, column: Column) -> None:
+        self._do(f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(column.name)} {self.TYPES[column.type]}")
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
@@ -361,16 +384,60 @@ class RelationalSink(ABC):
         replaces = batch.task.write is Write.REPLACE
         with self._staged(batch, again=replaces) as staged:
             if replaces:
-                removed = self._do(
-                    f"DELETE FROM {table} AS t WHERE {scope} "
-                    f"AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
-                )
+                gone = f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
+                removed = self._do_removal(table, f"{scope} AND {gone}")
             return *self._merge(batch, staged, scope), removed
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
         found = f"SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {self._bounds(batch)} LIMIT 1"
         return batch.cursor_range is not None and bool(self._rows(found))
+
+    def _insertion_of(self, batch: Batch, staged: str, condition: str = "true") -> str:
+        """Return the statement that adds those rows ``s`` of *staged* that fulfil *condition*."""
+        names = [sql.name(name) for name in names_in(batch)]
+        return (
+            f"INSERT INTO {self._name(batch.task.table.name)} ({sql.listed(names)}) "
+            f"SELECT {sql.listed(f's.{name}' for name in names)} FROM {staged} AS s WHERE {condition}"
+        )
+
+    def _update_of(self, batch: Batch, staged: str, found: str) -> str:
+        """Return the statement that changes rows ``t`` to the rows ``s`` of *staged* for which *found* holds."""
+        names = [sql.name(name) for name in names_in(batch)]
+        return (
+            f"UPDATE {self._name(batch.task.table.name)} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
+            f"FROM {staged} AS s WHERE {found} AND {self._differs(batch)}"
+        )
+
+    def _merger_of(self, batch: Batch, staged: str, found: str) -> str:
+        """Return the statement that does both at once."""
+        names = [sql.name(name) for name in names_in(batch)]
+        return (
+            f"MERGE INTO {self._name(batch.task.table.name)} AS t USING {staged} AS s ON {found} "
+            f"WHEN MATCHED AND {self._differs(batch)} "
+            f"THEN UPDATE SET {sql.listed(f'{name} = s.{name}' for name in names)} "
+            f"WHEN NOT MATCHED THEN INSERT ({sql.listed(names)}) VALUES ({sql.listed(f's.{name}' for name in names)})"
+        )
+
+    def _missing_from(self, batch: Batch, found: str) -> str:
+        """Return the condition that no row ``t`` is there for which *found* holds."""
+        return f"NOT EXISTS (SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {found})"
+
+    def _differs(self, batch: Batch) -> str:
+        """
+        Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
+
+        No row takes the place of one with a later replication key: windows may be loaded in any order.
+        """
+        changed = sql.listed(map(self._differs_in, batch.columns), separator=" OR ")
+        if batch.task.table.cursor is None:
+            return f"({changed})"
+        cursor = cursor_of(batch)
+        return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
+
+    def _differs_in(self, column: Column) -> str:
+        name = sql.name(column.name)
+        return f"s.{name} IS DISTINCT FROM t.{name}"
 
     def _bounds(self, batch: Batch) -> str:
         """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
@@ -407,7 +474,7 @@ class RelationalSink(ABC):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            return self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+            return self._do_removal(self._name(table.name), kept or "true")
 
     def state(self, table: Table) -> TableState | None:
         columns = names_of(self.columns(table))
@@ -476,7 +543,7 @@ class RelationalSink(ABC):
             with self._atomic():
                 yield
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, **facts, reason=first_line(error)) from error
+            raise LoadError(destination=self._shown, **facts, reason=self._reason(error)) from error
 
     def _name(self, table: str) -> str:
         return f"{self._schema}.{sql.name(table)}"
@@ -508,21 +575,6 @@ def first_of(columns: Collection[str], side: str = "") -> str:
 
 def cursor_of(batch: Batch) -> str:
     return sql.name(names_of(batch.columns)[batch.task.table.cursor])
-
-
-def differs(batch: Batch) -> str:
-    """
-    Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
-
-    No row takes the place of one with a later replication key: windows may be loaded in any order.
-    """
-    changed = sql.listed(
-        (f"s.{name} IS DISTINCT FROM t.{name}" for name in map(sql.name, names_in(batch))), separator=" OR "
-    )
-    if batch.task.table.cursor is None:
-        return f"({changed})"
-    cursor = cursor_of(batch)
-    return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
 
 
 def names_in(batch: Batch) -> list[str]:
