@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
-import socket
-import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import dlt
 import duckdb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.schema import Schema
@@ -31,16 +31,18 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from reiterate import sql
 from reiterate.catalog.model import Type
-from reiterate.errors import DestinationBusy, LoadError, SettingsError
+from reiterate.errors import LoadError, SettingsError
 from reiterate.secret import HIDDEN
 from reiterate.sinks.dialects import DIALECTS, Merging
-from reiterate.sinks.relational import EPOCH, OWN_TABLES, first_line, names_in
+from reiterate.sinks.lease import LeasedSink
+from reiterate.sinks.relational import EPOCH, OWN_TABLES, names_in
 from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    from dlt.common.data_types import TDataType
     from dlt.destinations.job_client_impl import SqlJobClientBase
     from dlt.destinations.sql_client import SqlClientBase
 
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from reiterate.secret import Secret
     from reiterate.sinks.contract import Outcome
 
-DLT_TYPES: Mapping[Type, str] = {
+DLT_TYPES: Mapping[Type, TDataType] = {
     Type.TEXT: "text",
     Type.BIGINT: "bigint",
     Type.DOUBLE: "double",
@@ -67,15 +69,13 @@ QUIET = {
 }
 """dlt asks nobody for state, tells nobody what it does, and leaves signals alone."""
 
-LEASE_TABLE = "_reiterate_lease"
-LEASE_COLUMNS = {"holder": Type.TEXT, "until": Type.TIMESTAMP}
-LEASE = timedelta(minutes=10)
-"""How long a process that was killed on another machine keeps others out; each commit begins it anew."""
+PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+"""What dlt quotes nowhere, and what leaves room for the name of the staging dataset."""
 
 CHUNK_ROWS = 100_000
 
 
-class DltSink(ServerSink):
+class DltSink(ServerSink, LeasedSink):
     """
     A dataset of a warehouse; *kind* is dlt's name for it, *url* may be as bare as ``snowflake://`` if dlt's own
     settings (``secrets.toml``, environment) say the rest.
@@ -92,12 +92,18 @@ class DltSink(ServerSink):
 
     def __init__(self, kind: str, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
         os.environ.update(QUIET)
+        if not PLAIN_NAME.fullmatch(dataset):
+            raise SettingsError(
+                "The name of the dataset cannot be used in this destination.",
+                hint="Use letters, digits and underscores; begin with a letter.",
+                destination=shown,
+                dataset=dataset,
+            )
         super().__init__("", dataset, shown, read_only=read_only)
         self._dialect = DIALECTS[kind]
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
         self._numbers = count()
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4()}"
         self._held: str | None = None
         self._broken = False
         self._beside: SqlJobClientBase | None = None
@@ -121,9 +127,7 @@ class DltSink(ServerSink):
     def _set_up(self) -> None:
         if not self._live.has_dataset():
             self._live.create_dataset()
-        if not self._there(LEASE_TABLE):
-            self._make(LEASE_TABLE, LEASE_COLUMNS)
-        self._take_lease()
+        self._make_lease()
         if self._dialect.ddl:
             with self._transaction():
                 self._make_own_tables()
@@ -134,8 +138,7 @@ class DltSink(ServerSink):
 
     def close(self) -> None:
         if not self._read_only:
-            with contextlib.suppress(LoadError, *self.ERRORS):
-                self._give_back_lease()
+            self._end_lease()
         super().close()
         for client in (self._client, self._beside):
             if client is not None:
@@ -164,18 +167,23 @@ class DltSink(ServerSink):
         settings = self._destination.spec()
         settings._bind_dataset_name(dataset_name=self.dataset)  # noqa: SLF001 (as dlt.pipeline does)
         client: SqlJobClientBase = self._destination.client(schema, settings)
+        self.ERRORS = (*DltSink.ERRORS, *_errors_of(client.sql_client))
         client.sql_client.open_connection()
         return client
 
     @property
-    def _live(self) -> SqlClientBase[Any]:
-        client = self._client.sql_client
+    def _living(self) -> SqlJobClientBase:
+        """Dlt's client, its connection made anew if it broke."""
         if self._broken:
             with contextlib.suppress(*self.ERRORS):
-                client.close_connection()
-            client.open_connection()
+                self._client.sql_client.close_connection()
+            self._client.sql_client.open_connection()
             self._broken = False
-        return client
+        return self._client
+
+    @property
+    def _live(self) -> SqlClientBase[Any]:
+        return self._living.sql_client
 
     def _types(self) -> Mapping[Type, str]:
         mapper = self._client.capabilities.get_type_mapper()
@@ -229,7 +237,7 @@ class DltSink(ServerSink):
             cause = cause.__cause__
         if isinstance(cause, ConfigurationException) and self._url.reveal() in str(cause):
             return "its address is not understood"
-        reason = " ".join(str(cause).split())[:300] if isinstance(cause, ConfigurationException) else first_line(error if not isinstance(cause, Exception) else cause)
+        reason = " ".join(str(cause).split())[:300]
         password = urlsplit(self._url.reveal()).password or ""
         for secret in {password, unquote(password)} - {""}:
             reason = reason.replace(secret, HIDDEN)
@@ -246,13 +254,11 @@ class DltSink(ServerSink):
 
     def _column_names(self, table: str) -> list[str]:
         with contextlib.suppress(DatabaseUndefinedRelation):
-            self._live
-            return list(self._client.get_storage_table(table)[1])
+            return list(self._living.get_storage_table(table)[1])
         return []
 
     def _still_there(self, tables: Collection[str]) -> Collection[str]:
-        self._live
-        return {table for table, columns in self._client.get_storage_tables(sorted(tables)) if columns}
+        return {table for table, columns in self._living.get_storage_tables(sorted(tables)) if columns}
 
     def _make(self, table: str, columns: Mapping[str, Type]) -> None:
         # our own notes are read as text
@@ -269,43 +275,6 @@ class DltSink(ServerSink):
             f"ALTER TABLE {client.make_qualified_table_name(table)} {self._dialect.add} "
             f"{client.escape_column_name(column.name)} {self.TYPES[column.type]}"
         )
-
-    # ── one process at a time ────────────────────────────────────────────────────────────────────────────────────────
-
-    def _take_lease(self) -> None:
-        """Hold the dataset; of two who try at once, one sees both and steps back, or finds at its next commit."""
-        lease = self._name(LEASE_TABLE)
-        now = datetime.now(UTC)
-        for holder, until in self._lease():
-            if until > now and not _is_dead(holder):
-                raise DestinationBusy(
-                    destination=self._shown, dataset=self.dataset, host=holder.partition(":")[0], until=f"{until:%H:%M} UTC"
-                )
-        self._do(f"DELETE FROM {lease} WHERE true")
-        self._do(
-            f"INSERT INTO {lease} (holder, until) VALUES ({sql.literal(self._holder)}, {sql.literal(now + LEASE)})"
-        )
-        self._check_lease()
-
-    def _renew_lease(self) -> None:
-        self._do(
-            f"UPDATE {self._name(LEASE_TABLE)} SET until = {sql.literal(datetime.now(UTC) + LEASE)} "
-            f"WHERE holder = {sql.literal(self._holder)}"
-        )
-        self._check_lease()
-
-    def _check_lease(self) -> None:
-        if [holder for holder, _ in self._lease()] != [self._holder]:
-            raise DestinationBusy(
-                "Another process has taken over the destination.", destination=self._shown, dataset=self.dataset
-            )
-
-    def _give_back_lease(self) -> None:
-        self._do(f"DELETE FROM {self._name(LEASE_TABLE)} WHERE holder = {sql.literal(self._holder)}")
-
-    def _lease(self) -> Sequence[tuple[str, datetime]]:
-        found = self._rows(f"SELECT holder, until FROM {self._name(LEASE_TABLE)}")
-        return [(holder, EPOCH + timedelta(microseconds=until_us)) for holder, until_us in found]
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -354,7 +323,8 @@ class DltSink(ServerSink):
             pipeline = dlt.pipeline(
                 "reiterate", pipelines_dir=str(place), destination=self._destination, dataset_name=self._staging
             )
-            pipeline.run(dlt.resource(self._arrow(batch), name=table, columns=hints, write_disposition="append"))
+            rows = dlt.resource(self._arrow(batch), name=table, columns=hints, write_disposition="append")
+            pipeline.run(rows, loader_file_format=cast("Any", self._dialect.file))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -439,18 +409,13 @@ def _plain(value: object) -> object:
             return value
 
 
-def _is_dead(holder: str) -> bool:
-    """Tell whether a holder was a process of this machine that is gone."""
-    host, pid, _ = holder.split(":")
-    if host != socket.gethostname() or os.name != "posix":
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+def _errors_of(client: SqlClientBase[Any]) -> Iterator[type[Exception]]:
+    """Yield what the driver of a warehouse raises, for dlt hands out some of it as it is."""
+    driver: Any = client.dbapi
+    yield driver.Error
+    if driver.__name__.startswith("google."):
+        yield import_module("google.api_core.exceptions").GoogleAPIError
+        yield import_module("google.auth.exceptions").GoogleAuthError
 
 
 def _given(kind: str, url: Secret) -> dict[str, Any]:
@@ -458,19 +423,18 @@ def _given(kind: str, url: Secret) -> dict[str, Any]:
     text = url.reveal()
     parts = urlsplit(text)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    given: dict[str, Any]
     match kind:
         case "bigquery":
             given = {"project_id": parts.hostname, "location": query.get("location")}
         case "databricks":
-            given = {
-                "credentials": {
-                    "server_hostname": parts.hostname,
-                    "access_token": unquote(parts.password or "") or None,
-                    "http_path": query.get("http_path"),
-                    "catalog": parts.path.strip("/") or None,
-                }
+            access = {
+                "server_hostname": parts.hostname,
+                "access_token": unquote(parts.password or ""),
+                "http_path": query.get("http_path"),
+                "catalog": parts.path.strip("/"),
             }
-            given = {"credentials": {name: value for name, value in given["credentials"].items() if value}}
+            given = {"credentials": {name: value for name, value in access.items() if value}}
         case _:
             given = {"credentials": text if text.partition("://")[2] else None}
     return {name: value for name, value in given.items() if value}

@@ -7,12 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reiterate.errors import SettingsError
+from reiterate.settings.schemes import SCHEMES
+from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reiterate.settings import Destination
+    from reiterate.settings.schemes import Scheme
     from reiterate.sinks.contract import Sink
 
 
@@ -23,13 +26,21 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
     :raises SettingsError: when it cannot be opened, or a package is missing
     :raises DestinationBusy: when another process has it open
     """
-    if destination.kind == "postgresql":
-        postgres = _module("reiterate.sinks.postgres", "postgres", destination)
-        sink: Sink = postgres.PostgresSink(
-            destination.address, destination.dataset, shown=destination.url, read_only=read_only
-        )
-        return sink
-    return DuckDBSink(destination.path, destination.dataset, read_only=read_only)
+    given: dict[str, Any] = {"shown": destination.url, "read_only": read_only}
+    scheme = SCHEMES[destination.kind]
+    sink: Sink
+    match destination.kind:
+        case "duckdb":
+            sink = DuckDBSink(destination.path, destination.dataset, read_only=read_only)
+        case "md" | "ducklake":
+            sink = AttachedSink(destination.address, destination.dataset, **given)
+        case "postgresql":
+            with _needs(scheme, destination):
+                sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
+        case _:
+            with _needs(scheme, destination):
+                sink = _module("dlt").DltSink(scheme.warehouse, destination.address, destination.dataset, **given)
+    return sink
 
 
 @contextmanager
@@ -42,12 +53,20 @@ def look_at(destination: Destination) -> Iterator[Sink | None]:
         yield None if sink.empty else sink
 
 
-def _module(name: str, extra: str, destination: Destination) -> Any:  # noqa: ANN401 (a module)
+def _module(name: str) -> Any:  # noqa: ANN401 (a module)
+    return import_module(f"reiterate.sinks.{name}")
+
+
+@contextmanager
+def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
+    """Say which extra brings a package that is missing."""
     try:
-        return import_module(name)
+        yield
     except ImportError as error:
+        # dlt names what its destination lacks
+        missing = error.name or ", ".join(getattr(error, "dependencies", ())) or "a driver"
         raise SettingsError(
-            f"This destination needs a package that is not installed, {error.name}.",
-            hint=f"Install it with: pip install 'reiterate[{extra}]'",
+            f"This destination needs a package that is not installed, {missing}.",
+            hint=f"Install it with: pip install 'reiterate[{scheme.extra}]'",
             destination=destination.url,
         ) from error

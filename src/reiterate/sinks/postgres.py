@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psycopg
@@ -44,7 +44,7 @@ class PostgresSink(ServerSink):
     :raises DestinationBusy: when another process holds the dataset
     """
 
-    TYPES: ClassVar[Mapping[Type, str]] = {
+    TYPES: Mapping[Type, str] = {
         Type.TEXT: "TEXT",
         Type.BIGINT: "BIGINT",
         Type.DOUBLE: "DOUBLE PRECISION",

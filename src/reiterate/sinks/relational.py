@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -100,7 +100,7 @@ class RelationalSink(ABC):
     """
 
     TYPES: Mapping[Type, str]
-    ERRORS: ClassVar[tuple[type[Exception], ...]]
+    ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:

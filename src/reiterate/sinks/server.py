@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import tempfile
 from abc import abstractmethod
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from reiterate import sql
-from reiterate.errors import SettingsError
+from reiterate.sinks import spools
 from reiterate.sinks.duckdb import CONFIG
 from reiterate.sinks.relational import RelationalSink
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ServerSink(RelationalSink):
@@ -32,22 +33,10 @@ class ServerSink(RelationalSink):
 
     @property
     def spool(self) -> Path:
-        """A directory of its own for each dataset, below that of temporary files (``TMPDIR``)."""
-        place = f"{self._place}/{self.dataset}"
-        return Path(tempfile.gettempdir()) / f"reiterate-{hashlib.sha256(place.encode()).hexdigest()[:16]}.spool"
+        return spools.below_tmpdir(self._place, self.dataset)
 
     def _make_spool(self) -> None:
-        # whoever wrote there is dead: the dataset is ours
-        shutil.rmtree(self.spool, ignore_errors=True)
-        try:
-            self.spool.mkdir(mode=0o700)
-        except OSError as error:
-            raise SettingsError(
-                "The directory for raw files cannot be made.",
-                hint="Let TMPDIR name a directory that you may write, and remove what is in its place.",
-                directory=self.spool,
-                reason=error.strerror,
-            ) from error
+        spools.make(self.spool)
         self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
 
     def close(self) -> None:
