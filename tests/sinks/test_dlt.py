@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
@@ -10,11 +13,16 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from reiterate.errors import DestinationBusy, SettingsError
 from reiterate.secret import Secret
-from reiterate.sinks.dlt import DltSink
+from reiterate.settings import Destination
+from reiterate.settings.schemes import SCHEMES
+from reiterate.sinks import sink_at
+from reiterate.sinks.dlt import DltSink, _given
 from tests import postgres, replica
-from tests.sinks import model
-from tests.sinks.suite import Destination, SinkSuite
+from tests.sinks import model, suite
+from tests.sinks.batches import again, click, first_read, load, numbers
+from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 DATASETS = count()
 
 
-class ByDlt(Destination):
+class ByDlt(suite.Destination):
     """What dlt writes first is so small when rows are alike that its growth is looked at closely."""
 
     def size_bytes(self) -> int:
@@ -57,10 +65,10 @@ class OverPostgres(ByDlt):
         self.url = postgres.address()
         self.dataset = f"set_{next(DATASETS)}"
 
-    def open(self) -> DltSink:
+    def open(self, *, read_only: bool = False) -> DltSink:
         os.environ["TMPDIR"] = str(self.directory)
         os.environ.update(credentials_of(self.url))
-        return DltSink("postgres", Secret("postgres://"), self.dataset, shown="postgresql://test")
+        return DltSink("postgres", Secret("postgres://"), self.dataset, shown="postgresql://test", read_only=read_only)
 
     def rows(self, table: str) -> list[Row]:
         return replica.rows(self.url, table, self.dataset)
@@ -96,7 +104,7 @@ class Suite(SinkSuite):
         max_examples=3,  # a load by dlt takes half a second
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
-    def test_any_loads(self, place: Destination, steps: list[model.Step]) -> None:
+    def test_any_loads(self, place: suite.Destination, steps: list[model.Step]) -> None:
         """Whatever is loaded in whatever order, the tables end as plain dictionaries do, and every number is right."""
         SinkSuite.test_any_loads.hypothesis.inner_test(self, place, steps)  # type: ignore[attr-defined]
 
@@ -113,3 +121,160 @@ class TestOverPostgres(Suite):
     def _server(cls) -> None:
         """The server's own files lie elsewhere."""
         postgres.address()
+
+
+# ── one process at a time ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OverPostgres:
+    """A dataset that two processes may open, as those of warehouses."""
+    postgres.address()
+    directory = tmp_path / "destination"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    return OverPostgres(directory)
+
+
+def tables(place: OverPostgres) -> set[str]:
+    found = f"SELECT tablename FROM pg_tables WHERE schemaname = '{place.dataset}'"
+    return {name for (name,) in replica.execute(place.url, found, place.dataset)}
+
+
+def hand_over(place: OverPostgres, seconds: int) -> None:
+    """Let another machine hold the lease for so long."""
+    held = f"VALUES ('elsewhere:1:x', now() + INTERVAL '{seconds} seconds')"
+    replica.execute(
+        place.url,
+        f"WITH gone AS (DELETE FROM _reiterate_lease) INSERT INTO _reiterate_lease {held} RETURNING 1",
+        place.dataset,
+    )
+
+
+def test_a_second_process_is_refused(file: OverPostgres) -> None:
+    """While one process holds the dataset nobody else gets in, but all may look; after its death everybody does."""
+    with process(hold, file):
+        with pytest.raises(DestinationBusy) as caught:
+            file.open()
+        assert {"destination", "dataset", "host", "until"} == caught.value.facts.keys()
+        with closing(file.open(read_only=True)) as sink:
+            assert not sink.empty
+    with closing(file.open()) as sink:
+        assert [] == sink.runs(10)
+
+
+def test_a_dead_process_of_another_machine(file: OverPostgres) -> None:
+    """What another machine holds is held until its time is up; then it is taken over."""
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    hand_over(file, 60)
+    with pytest.raises(DestinationBusy, match="elsewhere"):
+        file.open()
+    hand_over(file, -1)
+    with closing(file.open()) as sink:
+        assert 1 == len(sink.ledger().of("email_click"))
+
+
+def test_a_process_that_was_overtaken_commits_nothing(file: OverPostgres) -> None:
+    """Who slept so long that another took over is told so, and what it loads is not kept."""
+    with closing(file.open()) as sink:
+        hand_over(file, 60)
+        with pytest.raises(DestinationBusy, match="taken over"):
+            load(sink, first_read("10:00", "11:00"), click("10:00"))
+        assert [] == sink.ledger().of("email_click")
+    assert "email_click" not in tables(file)
+
+
+# ── what is left behind ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_of_dlt_stays(file: OverPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """dlt's own tables, its files and the staging dataset are gone once the sink is closed; home stays untouched."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    schemas = {name for (name,) in replica.execute(file.url, "SELECT nspname FROM pg_namespace", file.dataset)}
+    assert {file.dataset} == {name for name in schemas if name.startswith(file.dataset)}
+    assert [] == [name for name in tables(file) if "dlt" in name]
+    assert [] == list(home.iterdir())
+    assert [] == list(file.directory.iterdir())
+
+
+def test_a_staging_dataset_that_a_dead_process_left(file: OverPostgres) -> None:
+    """The next process drops what it finds."""
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    replica.execute(file.url, f'CREATE SCHEMA "{file.dataset}_reiterate_staging"', file.dataset)
+    replica.execute(file.url, f'CREATE TABLE "{file.dataset}_reiterate_staging".staged_0 (x INT)', file.dataset)
+    with closing(file.open()) as sink:
+        assert (0, 0, 0) == numbers(load(sink, again("10:00", "11:00"), click("10:00")))
+    assert [] == replica.execute(file.url, "SELECT 1 FROM pg_namespace WHERE nspname LIKE '%staging'", file.dataset)
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("postgres", "postgresql://me:hunter2@127.0.0.1:1/db"),
+        ("postgres", "postgresql://me:hunter2@127.0.0.1:port/db"),
+        ("redshift", "redshift://me:hun%40hunter2@127.0.0.1:1/db?connect_timeout=1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated")  # dlt's logger
+def test_a_warehouse_that_cannot_be_reached(kind: str, url: str) -> None:
+    """It is a wrong setting, and no message holds the password."""
+    with pytest.raises(SettingsError) as caught:
+        DltSink(kind, Secret(url), "shop", shown=f"{kind}://127.0.0.1")
+    assert "The destination cannot be opened." == caught.value.what
+    assert "hunter2" not in str(caught.value)
+
+
+def test_names_of_datasets() -> None:
+    """Names that dlt would not quote are refused before anything is done."""
+    with pytest.raises(SettingsError, match="name of the dataset"):
+        DltSink("duckdb", Secret("duckdb:///:memory:"), "my set", shown="duckdb")
+
+
+@pytest.mark.parametrize("kind", [name for name, scheme in SCHEMES.items() if scheme.warehouse and name != "redshift"])
+def test_a_missing_extra_is_named(kind: str) -> None:
+    """Who lacks the driver of a warehouse is told what to install; nothing else has to be set for that."""
+    destination = Destination.of("w", f"{kind}://me:hunter2@host/db", "shop")
+    with pytest.raises(SettingsError) as caught:
+        sink_at(destination)
+    assert f"pip install 'reiterate[{kind}]'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "given_"),
+    [
+        ("bigquery", "bigquery://shop-1?location=EU", {"project_id": "shop-1", "location": "EU"}),
+        ("bigquery", "bigquery://", {}),
+        ("snowflake", "snowflake://", {}),
+        ("snowflake", "snowflake://me:x@acc/db?warehouse=w", {"credentials": "snowflake://me:x@acc/db?warehouse=w"}),
+        (
+            "databricks",
+            "databricks://token:dapi%2F1@h.net/main?http_path=/sql/1.0/w",
+            {
+                "credentials": {
+                    "server_hostname": "h.net",
+                    "access_token": "dapi/1",
+                    "http_path": "/sql/1.0/w",
+                    "catalog": "main",
+                }
+            },
+        ),
+        ("databricks", "databricks://", {}),
+    ],
+)
+def test_addresses_as_dlt_takes_them(kind: str, url: str, given_: dict[str, object]) -> None:
+    """What an address says goes to dlt; what it leaves out is dlt's own settings' to say."""
+    assert given_ == _given(kind, Secret(url))
+
+
+@pytest.mark.parametrize("module", ["dlt", "sqlglot", "pyarrow", "psycopg"])
+def test_help_needs_no_warehouse(module: str) -> None:
+    """What only some destinations need is not even read for `reiterate --help`."""
+    code = f"import sys, reiterate.cli.app; sys.exit({module!r} in sys.modules)"
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode

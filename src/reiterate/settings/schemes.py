@@ -17,17 +17,23 @@ class Scheme:
     extra: str = ""
     warehouse: str = ""
     """dlt's name for it, where dlt is the way in; then the URL may be as bare as ``snowflake://``"""
+    driver: str = ""
+    """the module by which dlt speaks to it"""
 
 
 SCHEMES: Mapping[str, Scheme] = {
     "duckdb": Scheme("duckdb:///FILE"),
     "postgresql": Scheme("postgresql://[USER:PASSWORD@]HOST/DATABASE", "postgres"),
-    "snowflake": Scheme("snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=NAME", "snowflake", "snowflake"),
-    "bigquery": Scheme("bigquery://PROJECT?location=EU", "bigquery", "bigquery"),
-    "redshift": Scheme("redshift://USER:PASSWORD@HOST/DATABASE", "redshift", "redshift"),
-    "databricks": Scheme("databricks://token:TOKEN@HOST/CATALOG?http_path=PATH", "databricks", "databricks"),
-    "clickhouse": Scheme("clickhouse://USER:PASSWORD@HOST/DATABASE", "clickhouse", "clickhouse"),
-    "mssql": Scheme("mssql://USER:PASSWORD@HOST/DATABASE", "mssql", "mssql"),
+    "snowflake": Scheme(
+        "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=NAME", "snowflake", "snowflake", "snowflake.connector"
+    ),
+    "bigquery": Scheme("bigquery://PROJECT?location=EU", "bigquery", "bigquery", "google.cloud.bigquery"),
+    "redshift": Scheme("redshift://USER:PASSWORD@HOST/DATABASE", "redshift", "redshift", "psycopg2"),
+    "databricks": Scheme(
+        "databricks://token:TOKEN@HOST/CATALOG?http_path=PATH", "databricks", "databricks", "databricks.sql"
+    ),
+    "clickhouse": Scheme("clickhouse://USER:PASSWORD@HOST/DATABASE", "clickhouse", "clickhouse", "clickhouse_driver"),
+    "mssql": Scheme("mssql://USER:PASSWORD@HOST/DATABASE", "mssql", "mssql", "pyodbc"),
     "md": Scheme("md:DATABASE", "motherduck"),
     "ducklake": Scheme("ducklake:CATALOG[?data_path=DIRECTORY]", "ducklake"),
 }

@@ -138,6 +138,9 @@ class DltSink(ServerSink, LeasedSink):
 
     def close(self) -> None:
         if not self._read_only:
+            with contextlib.suppress(LoadError, *self.ERRORS):
+                self._check_lease()
+                self._drop_staging()
             self._end_lease()
         super().close()
         for client in (self._client, self._beside):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reiterate.errors import SettingsError
@@ -39,6 +40,7 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
                 sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
         case _:
             with _needs(scheme, destination):
+                import_module(scheme.driver)
                 sink = _module("dlt").DltSink(scheme.warehouse, destination.address, destination.dataset, **given)
     return sink
 
@@ -46,11 +48,19 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
 @contextmanager
 def look_at(destination: Destination) -> Iterator[Sink | None]:
     """Open *destination* to see what is there; nothing if nothing is."""
-    if destination.kind == "duckdb" and not destination.path.exists():
+    if not _may_be_there(destination):
         yield None
         return
     with closing(sink_at(destination, read_only=True)) as sink:
         yield None if sink.empty else sink
+
+
+def _may_be_there(destination: Destination) -> bool:
+    if destination.kind == "duckdb":
+        return destination.path.exists()
+    # a catalog in a database server is told by words
+    catalog = destination.url.removeprefix("ducklake:")
+    return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
 
 
 def _module(name: str) -> Any:  # noqa: ANN401 (a module)
@@ -63,10 +73,8 @@ def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        # dlt names what its destination lacks
-        missing = error.name or ", ".join(getattr(error, "dependencies", ())) or "a driver"
         raise SettingsError(
-            f"This destination needs a package that is not installed, {missing}.",
+            f"This destination needs a package that is not installed, {error.name or scheme.driver}.",
             hint=f"Install it with: pip install 'reiterate[{scheme.extra}]'",
             destination=destination.url,
         ) from error
