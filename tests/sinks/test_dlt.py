@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
@@ -18,15 +19,18 @@ from reiterate.secret import Secret
 from reiterate.settings import Destination
 from reiterate.settings.schemes import SCHEMES
 from reiterate.sinks import sink_at
+from reiterate.sinks.dialects import DIALECTS, Merging
 from reiterate.sinks.dlt import DltSink, _given
 from tests import postgres, replica
 from tests.sinks import model, suite
-from tests.sinks.batches import again, click, first_read, load, numbers
+from tests.sinks.batches import again, click, first_read, listed, load, members, numbers, same
 from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reiterate.flow import Task
+    from reiterate.ledger import Fact
     from tests.sinks.batches import Row
 
 DATASETS = count()
@@ -121,6 +125,75 @@ class TestOverPostgres(Suite):
     def _server(cls) -> None:
         """The server's own files lie elsewhere."""
         postgres.address()
+
+
+# ── warehouses that promise less ─────────────────────────────────────────────────────────────────────────────────────
+
+
+ROWS_FIRST = replace(DIALECTS["duckdb"], transactions=False, ddl=False)
+DIALECTS_THAT_PROMISE_LESS = {
+    "definitions apart": replace(DIALECTS["duckdb"], ddl=False),
+    "rows first": ROWS_FIRST,
+    "in turn": replace(ROWS_FIRST, merging=Merging.IN_TURN),
+    "anew": replace(ROWS_FIRST, merging=Merging.ANEW),
+}
+
+
+class DiesBeforeTheFact(DltSink):
+    """A process that ends when its rows are there, and nothing tells so."""
+
+    def _note(self, fact: Fact, added: int, changed: int, removed: int) -> None:
+        message = f"{fact.table}: {added}, {changed}, {removed}"
+        raise KeyboardInterrupt(message)
+
+
+class PromisesLess(OverDuckDB):
+    """DuckDB, spoken to as if it had no transactions, or none with definitions."""
+
+    dialect = ROWS_FIRST
+
+    def open(self, sink: type[DltSink] = DltSink) -> DltSink:
+        os.environ["TMPDIR"] = str(self.directory)
+        url = f"duckdb:///{self.path}"
+        return sink("duckdb", Secret(url), "iterable", shown=url, dialect=self.dialect)
+
+
+@pytest.fixture(params=[*DIALECTS_THAT_PROMISE_LESS])
+def less(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PromisesLess:
+    directory = tmp_path / "destination"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    place = PromisesLess(directory)
+    place.dialect = DIALECTS_THAT_PROMISE_LESS[request.param]
+    return place
+
+
+def test_rows_are_right_whatever_is_promised(less: PromisesLess) -> None:
+    """Rows are appended, merged, replaced and removed as anywhere, and columns grow."""
+    assert (2, 0, 0) == numbers(less.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", colour="red")))
+    outcome = less.load(again("10:00", "11:00"), click("10:10", colour="blue", size=1), click("10:20", "new"))
+    assert ((1, 1, 0), ["size"]) == (numbers(outcome), [column.name for column in outcome.new_columns])
+    rows = [click("10:00"), click("10:10", colour="blue", size=1), click("10:20", "new")]
+    assert same("email_click", rows) == less.has("email_click")
+    less.load(listed(1), *members(1, "a@example.com", "b@example.com"))
+    assert (1, 0, 1) == numbers(less.load(listed(1), *members(1, "b@example.com", "c@example.com")))
+    assert same("list_users", members(1, "b@example.com", "c@example.com")) == less.has("list_users")
+    less.drop("email_click")
+    assert (1, 0, 0) == numbers(less.load(first_read("11:00", "12:00"), click("11:00")))
+    assert 1 == len(less.facts("email_click"))
+
+
+@pytest.mark.parametrize("task", [first_read("11:00", "12:00"), again("10:00", "12:00")], ids=["append", "merge"])
+def test_rows_without_their_fact_are_read_again(less: PromisesLess, task: Task) -> None:
+    """A process that dies between rows and fact leaves rows at most; read again, they are neither doubled nor lost."""
+    old, new = click("10:00", colour="red"), [click("11:00", "m2"), click("11:00", "m2"), click("11:30", size=1)]
+    less.load(first_read("10:00", "11:00"), old)
+    with closing(less.open(DiesBeforeTheFact)) as sink, pytest.raises(KeyboardInterrupt):
+        load(sink, task, *new)
+    assert 1 == len(less.facts("email_click"))
+    less.load(task, *new)
+    assert same("email_click", [old, *new]) == less.has("email_click")
+    assert 2 == len(less.facts("email_click"))
 
 
 # ── one process at a time ────────────────────────────────────────────────────────────────────────────────────────────

@@ -33,7 +33,7 @@ from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.secret import HIDDEN
-from reiterate.sinks.dialects import DIALECTS, Merging
+from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
 from reiterate.sinks.lease import LeasedSink
 from reiterate.sinks.relational import EPOCH, OWN_TABLES, names_in
 from reiterate.sinks.server import ServerSink
@@ -80,7 +80,8 @@ class DltSink(ServerSink, LeasedSink):
     A dataset of a warehouse; *kind* is dlt's name for it, *url* may be as bare as ``snowflake://`` if dlt's own
     settings (``secrets.toml``, environment) say the rest.
 
-    A lease, a row with an expiry, keeps a second process out. A connection that broke is made anew for the next load.
+    A lease keeps a second process out. A connection that broke is made anew for the next load. *dialect* is that of its
+    kind if none is given.
 
     A sink that is *read_only* only tells what is there.
 
@@ -90,7 +91,16 @@ class DltSink(ServerSink, LeasedSink):
 
     ERRORS = (DltException, duckdb.Error, pa.ArrowException, OSError)
 
-    def __init__(self, kind: str, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        url: Secret,
+        dataset: str,
+        *,
+        shown: str,
+        read_only: bool = False,
+        dialect: Dialect | None = None,
+    ) -> None:
         os.environ.update(QUIET)
         if not PLAIN_NAME.fullmatch(dataset):
             raise SettingsError(
@@ -100,11 +110,12 @@ class DltSink(ServerSink, LeasedSink):
                 dataset=dataset,
             )
         super().__init__("", dataset, shown, read_only=read_only)
-        self._dialect = DIALECTS[kind]
+        self._dialect = dialect or DIALECTS[kind]
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
         self._numbers = count()
         self._held: str | None = None
+        self._seen: dict[str, list[str]] = {}
         self._broken = False
         self._beside: SqlJobClientBase | None = None
         with self._opening():
@@ -256,6 +267,8 @@ class DltSink(ServerSink, LeasedSink):
         return sql.listed(map(sql.name, path), ".")
 
     def _column_names(self, table: str) -> list[str]:
+        if table in self._seen:
+            return self._seen[table]
         with contextlib.suppress(DatabaseUndefinedRelation):
             return list(self._living.get_storage_table(table)[1])
         return []
@@ -285,8 +298,10 @@ class DltSink(ServerSink, LeasedSink):
         try:
             with self._staged(batch) as self._held:
                 if not self._dialect.ddl:
-                    # a definition would end the transaction
+                    # a definition would end the transaction, and not every warehouse looks at definitions in one
                     self._widen(batch)
+                    table = batch.task.table.name
+                    self._seen = {table: self._column_names(table)}
                 return super().load(batch, fact)
         except self.ERRORS as error:
             raise LoadError(
@@ -296,7 +311,7 @@ class DltSink(ServerSink, LeasedSink):
                 reason=self._reason(error),
             ) from error
         finally:
-            self._held = None
+            self._held, self._seen = None, {}
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:  # noqa: ARG002 (a table may always be)
