@@ -174,7 +174,12 @@ WRONG: list[tuple[str, object, tuple[str, ...]]] = [
     ("destination", "postgresql://user:hunt@er2@host/db", ("stands as %40 or %23",)),
     ("destination", "postgresql://user:hunter2@host:port/db", ("its host or port is wrong",)),
     ("destination", "mysql://user:hunter2@host/db", ("mysql:", "duckdb:///FILE", "its scheme is not known")),
-    ("destination", "md:shop?motherduck_token=hunter2", ("md:", "duckdb:///FILE")),
+    ("destination", "md:?motherduck_token=hunter2", ("md:DATABASE", "its name is not plain")),
+    ("destination", "md:my shop?motherduck_token=hunter2", ("md:DATABASE", "its name is not plain")),
+    ("destination", "ducklake:", ("ducklake:CATALOG", "it names nothing")),
+    ("destination", "snowflake:me:hunter2@acc/db", ("no // stands behind", "snowflake://USER:PASSWORD@ACCOUNT")),
+    ("destination", "mssql://me:hunter2@host/d b", ("a blank or control character", "mssql://USER")),
+    ("destination", "redshift://me:hun#ter2@host/db", ("a # in it stands as %23",)),
     ("destination", "duckdb:shop.duckdb", ("duckdb:", "duckdb:///FILE")),
     ("destination", "duckdb:///", ("duckdb:///", "duckdb:///FILE")),
     ("destination", ":memory:", ("duckdb:///FILE",)),
@@ -489,6 +494,29 @@ def test_destinations(given_: object, url: str, path: str) -> None:
     """A DuckDB file is named by URL or path, relative or absolute."""
     destination = found(**BASE, destination=given_).destination
     assert (url, Path(path)) == (destination.url, destination.path)
+
+
+@pytest.mark.parametrize(
+    ("given_", "kind", "shown_"),
+    [
+        ("snowflake://me:hunter2@acc/db?warehouse=w&role=r", "snowflake", "snowflake://acc/db"),
+        ("Snowflake://", "snowflake", "snowflake://"),
+        ("bigquery://shop-1?location=EU", "bigquery", "bigquery://shop-1"),
+        ("databricks://token:hunter2@h.net/main?http_path=/sql/1", "databricks", "databricks://h.net/main"),
+        ("clickhouse://me:hunter2@host:9440/db", "clickhouse", "clickhouse://host:9440/db"),
+        ("md:shop?motherduck_token=hunter2", "md", "md:shop"),
+        ("motherduck:shop", "md", "md:shop"),
+        ("ducklake:shop.ducklake?data_path=files", "ducklake", "ducklake:shop.ducklake"),
+        ("ducklake:postgres:dbname=lake password=hunter2", "ducklake", "ducklake:postgres:********"),
+        ("postgres://me:hunter2@host/db", "postgresql", "postgresql://host/db"),
+    ],
+)
+def test_warehouses(given_: str, kind: str, shown_: str) -> None:
+    """A warehouse is named by its URL, of which no more is shown than where it is; the sink gets all of it."""
+    destination = found(**BASE, destination=given_).destination
+    assert (kind, shown_) == (destination.kind, destination.url)
+    assert "hunter2" not in repr(destination)
+    assert destination.address.reveal().endswith(given_.partition(":")[2])
 
 
 WAREHOUSE = section(destination='"warehouse"') + "[destinations.warehouse]\nurl = 'w.duckdb'\ndataset = 'marketing'\n"

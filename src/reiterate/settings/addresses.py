@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from reiterate.secret import HIDDEN
 from reiterate.settings.given import Wrong, text_of
 from reiterate.settings.model import API_ADDRESSES, Gateway
+from reiterate.settings.schemes import ALIASES, SCHEMES
 
 GATEWAY_SCHEMES = ("http", "https", "socks5", "socks5h")
 PLAIN_ADDRESS = re.compile(
@@ -126,23 +127,46 @@ def ca_bundle(value: object, *, base: Path) -> Path | None:
 
 
 def destination_url(value: object) -> str:
-    """Return a URL, ``duckdb:///PATH`` for a path."""
-    accepted = "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; or postgresql://[USER:PASSWORD@]HOST/DATABASE"
+    """Return a URL, ``duckdb:///PATH`` for a path; its scheme is one of SCHEMES."""
+    accepted = (
+        f"{SCHEMES['duckdb'].form}, or the path of a DuckDB file such as shop.duckdb; or {SCHEMES['postgresql'].form}; "
+        f"or one of {', '.join(list(SCHEMES)[2:])} as docs/destinations.md has it"
+    )
     text = text_of(value) or ""
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
-    if scheme and scheme[0].lower() in {"postgresql:", "postgres:"}:
-        return _server_url(text, "postgresql", accepted)
-    if scheme and scheme[0].lower() != "duckdb:":
+    kind = "" if not scheme else scheme[0][:-1].lower()
+    kind = ALIASES.get(kind, kind)
+    if scheme and kind not in SCHEMES:
         raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
-    url = f"duckdb:///{text}" if not scheme else text
+    match kind:
+        case "" | "duckdb":
+            return _file_url(text if scheme else f"duckdb:///{text}", accepted)
+        case "md" | "ducklake":
+            return _attached_url(text, kind)
+        case _:
+            return _server_url(text, kind, SCHEMES[kind].form if SCHEMES[kind].warehouse else accepted)
+
+
+def _file_url(url: str, accepted: str) -> str:
     path = url[len("duckdb:///") :]
     if not url.lower().startswith("duckdb:///") or not path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:[^\\/]|:", path):
-        raise Wrong(accepted, reason="it names no file", shown=masked(text))
+        raise Wrong(accepted, reason="it names no file", shown=masked(url.removeprefix("duckdb:///")))
     if "?" in path or re.search(r"[\x00-\x1f\x7f]", path):
-        raise Wrong(accepted, reason="it goes on behind the file", shown=masked(text.partition("?")[0]))
+        raise Wrong(accepted, reason="it goes on behind the file", shown=masked(url.partition("?")[0]))
     if path.endswith(("/", "\\")) or Path(path).expanduser().is_dir():
         raise Wrong(accepted, reason="it is a directory")
     return f"duckdb:///{path}"
+
+
+def _attached_url(text: str, kind: str) -> str:
+    """Return the URL of what DuckDB attaches by an extension."""
+    rest = text.partition(":")[2]
+    place = rest.partition("?")[0]
+    if re.search(r"[\x00-\x1f\x7f]", rest) or (kind == "md" and not re.fullmatch(r"[A-Za-z0-9_.-]+", place)):
+        raise Wrong(SCHEMES[kind].form, reason="its name is not plain", shown=f"{kind}:{HIDDEN}")
+    if not place.strip("/"):
+        raise Wrong(SCHEMES[kind].form, reason="it names nothing", shown=f"{kind}:{HIDDEN}")
+    return f"{kind}:{rest}"
 
 
 def _server_url(text: str, scheme: str, accepted: str) -> str:
@@ -161,6 +185,6 @@ def _server_url(text: str, scheme: str, accepted: str) -> str:
         raise Wrong(accepted, reason="an @ or # in a name or password stands as %40 or %23", shown=shown)
     if not all(SERVER_HOST.fullmatch(host) for host in hosts):
         raise Wrong(accepted, reason="its host or port is wrong", shown=shown)
-    if not parts.path.strip("/"):
+    if not (parts.path.strip("/") or SCHEMES[scheme].warehouse):
         raise Wrong(accepted, reason="it names no database", shown=shown)
     return f"{scheme}://{rest}"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from reiterate.secret import Secret
+from reiterate.secret import HIDDEN, Secret
 from reiterate.shape import CustomFields, Policy, Shape, Spelling
 
 if TYPE_CHECKING:
@@ -115,10 +115,18 @@ class Destination:
     @classmethod
     def of(cls, name: str, url: str, dataset: str) -> Destination:
         """Return the destination at *url*, of which no more is shown than where it is."""
-        if (scheme := url.partition(":")[0]) == "duckdb":
-            return cls(name, url, dataset)
-        parts = urlsplit(url)
-        shown = f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        scheme, _, rest = url.partition(":")
+        match scheme:
+            case "duckdb":
+                shown = url
+            case "md" | "ducklake":
+                # a catalog in a database server is told by words, a password among them
+                place = rest.partition("?")[0]
+                catalog, colon, _ = place.partition(":")
+                shown = f"{scheme}:{catalog}:{HIDDEN}" if "=" in place and colon else f"{scheme}:{place}"
+            case _:
+                parts = urlsplit(url)
+                shown = f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         return cls(name, shown, dataset, None if shown == url else Secret(url))
 
     @property

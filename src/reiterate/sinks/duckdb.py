@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from typing import TYPE_CHECKING, Any, ClassVar
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.sinks.relational import RelationalSink, differs, first_line, names_in
+from reiterate.sinks import spools
+from reiterate.sinks.relational import RelationalSink, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,19 +34,10 @@ SLICE_BYTES = 100_000_000
 STAGED = "staged"
 
 
-class DuckDBSink(RelationalSink):
-    """
-    A schema of a DuckDB file.
+class DuckDBDatabase(RelationalSink):
+    """A schema of a database that DuckDB has attached."""
 
-    DuckDB lets one process at a time open a file for writing, so runs cannot interleave.
-
-    A sink that is *read_only* only tells what is there.
-
-    :raises SettingsError: when the file cannot be opened, or is no database
-    :raises DestinationBusy: when another process has it open
-    """
-
-    TYPES: ClassVar[Mapping[Type, str]] = {
+    TYPES: Mapping[Type, str] = {
         Type.TEXT: "VARCHAR",
         Type.BIGINT: "BIGINT",
         Type.DOUBLE: "DOUBLE",
@@ -55,34 +48,17 @@ class DuckDBSink(RelationalSink):
     }
     ERRORS = (duckdb.Error,)
 
-    def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
-        self.path = path
-        self._database = _open(path, read_only=read_only)
+    def __init__(self, database: duckdb.DuckDBPyConnection, dataset: str, shown: object, *, read_only: bool) -> None:
+        self._database = database
         self._read_only = read_only
         # a schema may be called like its file, as iterable in iterable.duckdb: only the whole path is clear then
         ((catalog,),) = self._rows("SELECT current_database()")
-        super().__init__(f"{sql.name(catalog)}.{sql.name(dataset)}", dataset, path)
-        if read_only:
-            return
-        with self._transaction():
-            self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
-            self._make_own_tables()
-        # whoever wrote there is dead: the file's lock is ours
-        shutil.rmtree(self.spool, ignore_errors=True)
-        try:
-            self.spool.mkdir()
-        except OSError as error:
-            self._database.close()
-            raise SettingsError(
-                "The directory for raw files cannot be made.",
-                hint="It stands beside the destination; remove what is in its place.",
-                directory=self.spool,
-                reason=error.strerror,
-            ) from error
+        super().__init__(f"{sql.name(catalog)}.{sql.name(dataset)}", dataset, shown)
 
     @property
+    @abstractmethod
     def spool(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.spool")
+        """A directory for raw files."""
 
     def close(self) -> None:
         if not self._read_only:
@@ -136,16 +112,9 @@ class DuckDBSink(RelationalSink):
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         if len(batch.columns) > WIDE:
             return self._merge_wide(batch, staged, scope)
-        table = self._name(self._called(batch.task.table))
-        size = f"SELECT count(*) FROM {table}"
+        size = f"SELECT count(*) FROM {self._name(self._called(batch.task.table))}"
         before = self._number(size)
-        names = [sql.name(name) for name in names_in(batch)]
-        touched = self._do(
-            f"""MERGE INTO {table} AS t USING {staged} AS s ON {scope} AND {self._same(batch)}
-                WHEN MATCHED AND {differs(batch)} THEN UPDATE SET {sql.listed(f"{name} = s.{name}" for name in names)}
-                WHEN NOT MATCHED THEN INSERT ({sql.listed(names)})
-                    VALUES ({sql.listed(f"s.{name}" for name in names)})"""
-        )
+        touched = self._do(self._merger_of(batch, staged, f"{scope} AND {self._same(batch)}"))
         added = self._number(size) - before
         return added, touched - added
 
@@ -169,6 +138,38 @@ class DuckDBSink(RelationalSink):
 
     def _same_value(self, left: str, right: str) -> str:
         return f"{left} IS NOT DISTINCT FROM {right}"
+
+
+class DuckDBSink(DuckDBDatabase):
+    """
+    A schema of a DuckDB file.
+
+    DuckDB lets one process at a time open a file for writing, so runs cannot interleave.
+
+    A sink that is *read_only* only tells what is there.
+
+    :raises SettingsError: when the file cannot be opened, or is no database
+    :raises DestinationBusy: when another process has it open
+    """
+
+    def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
+        self.path = path
+        super().__init__(_open(path, read_only=read_only), dataset, path, read_only=read_only)
+        if read_only:
+            return
+        with self._transaction():
+            self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+            self._make_own_tables()
+        try:
+            # whoever wrote there is dead: the file's lock is ours
+            spools.make(self.spool, hint="It stands beside the destination; remove what is in its place.")
+        except SettingsError:
+            self._database.close()
+            raise
+
+    @property
+    def spool(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.spool")
 
 
 def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

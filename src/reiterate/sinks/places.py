@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reiterate.errors import SettingsError
+from reiterate.settings.schemes import SCHEMES
+from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reiterate.settings import Destination
+    from reiterate.settings.schemes import Scheme
     from reiterate.sinks.contract import Sink
 
 
@@ -23,31 +27,54 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
     :raises SettingsError: when it cannot be opened, or a package is missing
     :raises DestinationBusy: when another process has it open
     """
-    if destination.kind == "postgresql":
-        postgres = _module("reiterate.sinks.postgres", "postgres", destination)
-        sink: Sink = postgres.PostgresSink(
-            destination.address, destination.dataset, shown=destination.url, read_only=read_only
-        )
-        return sink
-    return DuckDBSink(destination.path, destination.dataset, read_only=read_only)
+    given: dict[str, Any] = {"shown": destination.url, "read_only": read_only}
+    scheme = SCHEMES[destination.kind]
+    sink: Sink
+    match destination.kind:
+        case "duckdb":
+            sink = DuckDBSink(destination.path, destination.dataset, read_only=read_only)
+        case "md" | "ducklake":
+            sink = AttachedSink(destination.address, destination.dataset, **given)
+        case "postgresql":
+            with _needs(scheme, destination):
+                sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
+        case _:
+            with _needs(scheme, destination):
+                import_module(scheme.driver)
+                sink = _module("dlt").DltSink(scheme.warehouse, destination.address, destination.dataset, **given)
+    return sink
 
 
 @contextmanager
 def look_at(destination: Destination) -> Iterator[Sink | None]:
     """Open *destination* to see what is there; nothing if nothing is."""
-    if destination.kind == "duckdb" and not destination.path.exists():
+    if not _may_be_there(destination):
         yield None
         return
     with closing(sink_at(destination, read_only=True)) as sink:
         yield None if sink.empty else sink
 
 
-def _module(name: str, extra: str, destination: Destination) -> Any:  # noqa: ANN401 (a module)
+def _may_be_there(destination: Destination) -> bool:
+    if destination.kind == "duckdb":
+        return destination.path.exists()
+    # a catalog in a database server is told by words
+    catalog = destination.url.removeprefix("ducklake:")
+    return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
+
+
+def _module(name: str) -> Any:  # noqa: ANN401 (a module)
+    return import_module(f"reiterate.sinks.{name}")
+
+
+@contextmanager
+def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
+    """Say which extra brings a package that is missing."""
     try:
-        return import_module(name)
+        yield
     except ImportError as error:
         raise SettingsError(
-            f"This destination needs a package that is not installed, {error.name}.",
-            hint=f"Install it with: pip install 'reiterate[{extra}]'",
+            f"This destination needs a package that is not installed, {error.name or scheme.driver}.",
+            hint=f"Install it with: pip install 'reiterate[{scheme.extra}]'",
             destination=destination.url,
         ) from error

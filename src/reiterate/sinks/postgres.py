@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psycopg
@@ -16,8 +12,8 @@ from psycopg import errors
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.sinks.duckdb import CONFIG
-from reiterate.sinks.relational import RelationalSink, first_line, first_of, names_in
+from reiterate.sinks.relational import first_line, first_of, names_in
+from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +40,7 @@ NOT_FINITE = r"[:\[,]\s*-?(NaN|Infinity)"
 """Numbers that JSON does not know; they may stand in an object of several fields."""
 
 
-class PostgresSink(RelationalSink):
+class PostgresSink(ServerSink):
     """
     A schema of a PostgreSQL database.
 
@@ -56,7 +52,7 @@ class PostgresSink(RelationalSink):
     :raises DestinationBusy: when another process holds the dataset
     """
 
-    TYPES: ClassVar[Mapping[Type, str]] = {
+    TYPES: Mapping[Type, str] = {
         Type.TEXT: "TEXT",
         Type.BIGINT: "BIGINT",
         Type.DOUBLE: "DOUBLE PRECISION",
@@ -69,13 +65,10 @@ class PostgresSink(RelationalSink):
     most_columns = MOST_COLUMNS
 
     def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
-        super().__init__(sql.name(dataset), dataset, shown)
+        super().__init__(sql.name(dataset), dataset, shown, read_only=read_only)
         self._url = url
-        self._read_only = read_only
         self._connection = self._first_connection()
         self._beside: psycopg.Connection[tuple[Any, ...]] | None = None
-        self._reader = duckdb.connect(config=CONFIG)
-        self._reader.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if read_only:
             return
         try:
@@ -89,30 +82,12 @@ class PostgresSink(RelationalSink):
             raise
 
     @property
-    def spool(self) -> Path:
-        """A directory of its own for each dataset, below that of temporary files (``TMPDIR``)."""
+    def _place(self) -> str:
         info = self._connection.info
-        place = f"{info.host}:{info.port}/{info.dbname}/{self.dataset}"
-        return Path(tempfile.gettempdir()) / f"reiterate-{hashlib.sha256(place.encode()).hexdigest()[:16]}.spool"
-
-    def _make_spool(self) -> None:
-        # whoever wrote there is dead: the lock is ours
-        shutil.rmtree(self.spool, ignore_errors=True)
-        try:
-            self.spool.mkdir(mode=0o700)
-        except OSError as error:
-            raise SettingsError(
-                "The directory for raw files cannot be made.",
-                hint="Let TMPDIR name a directory that you may write, and remove what is in its place.",
-                directory=self.spool,
-                reason=error.strerror,
-            ) from error
-        self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
+        return f"{info.host}:{info.port}/{info.dbname}"
 
     def close(self) -> None:
-        if not self._read_only:
-            shutil.rmtree(self.spool, ignore_errors=True)
-        self._reader.close()
+        super().close()
         self._connection.close()
         if self._beside is not None:
             self._beside.close()

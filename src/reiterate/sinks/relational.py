@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -107,8 +107,8 @@ class RelationalSink(ABC):
     *schema* is its quoted name with all that belongs before it, *shown* what people call the destination.
     """
 
-    TYPES: ClassVar[Mapping[Type, str]]
-    ERRORS: ClassVar[tuple[type[Exception], ...]]
+    TYPES: Mapping[Type, str]
+    ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
     most_columns: int | None = None
 
@@ -153,6 +153,14 @@ class RelationalSink(ABC):
     def _same_value(self, left: str, right: str) -> str:
         """Return the condition that two values are equal or both null."""
 
+    def _do_removal(self, table: str, condition: str) -> int:
+        """Remove the rows ``t`` of *table* (a quoted name) that fulfil *condition*; return how many there were."""
+        return self._do(f"DELETE FROM {table} AS t WHERE {condition}")
+
+    def _reason(self, error: Exception) -> str:
+        """Return what the database says, in one line without secrets."""
+        return first_line(error)
+
     def _same_first(self, left: str, right: str) -> str:
         """Return the condition that two values are equal of which neither is null."""
         return f"{left} = {right}"
@@ -188,16 +196,24 @@ class RelationalSink(ABC):
         )
         return [name for (name,) in found]
 
+    def _still_there(self, tables: Collection[str]) -> Collection[str]:
+        """Return those of *tables* that nobody dropped."""
+        found = self._rows(
+            f"""SELECT table_name FROM information_schema.tables
+                WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)}"""
+        )
+        return {name for (name,) in found}.intersection(tables)
+
     def ledger(self) -> Ledger:
         found = self._rows(
             f"""SELECT run_id, table_name, {self._us("window_start")}, {self._us("window_end")}, part,
-                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}
-                WHERE table_name IN (SELECT table_name FROM information_schema.tables
-                    WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)})"""
+                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}"""
         )
+        there = self._still_there({table for _, table, *_ in found})
         facts = (
             Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
             for run, table, start, end, part, read_at, *numbers in found
+            if table in there
         )
         return Ledger(facts, self._jobs(), self._refusals())
 
@@ -232,7 +248,7 @@ class RelationalSink(ABC):
             with self._aside_lock:
                 self._do_aside(statement)
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, reason=first_line(error)) from error
+            raise LoadError(destination=self._shown, reason=self._reason(error)) from error
 
     def refuse(self, refusal: Refusal) -> None:
         values = (refusal.run_id, refusal.table, refusal.part, refusal.at, refusal.reason)
@@ -277,12 +293,8 @@ class RelationalSink(ABC):
 
     def _left_behind(self) -> list[str]:
         """Return tables that a run began to read anew and did not finish."""
-        found = self._rows(
-            f"""SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()
-                AND table_schema = {sql.literal(self.dataset)}
-                AND left(table_name, {len(FRESH)}) = {sql.literal(FRESH)}"""
-        )
-        return [name for (name,) in found]
+        found = self._rows(f"SELECT DISTINCT table_name FROM {self._name(COLUMNS)}")
+        return [name for (name,) in found if name.startswith(FRESH)]
 
     def finish(self, run: Run) -> None:
         with self._transaction():
@@ -345,16 +357,8 @@ class RelationalSink(ABC):
         """Make the table as wide as the batch; return the columns that are new to a table that was there."""
         table = self._called(batch.task.table)
         of_table = f"table_name = {sql.literal(table)}"
-        there = {*self._column_names(table)}
+        self._widen(batch)
         recorded = {column.name for column in self.columns(batch.task.table)}
-        types = {column.name: column.type for column in batch.columns}
-        if not there:
-            # a table that a person dropped starts anew; its facts went with it
-            for own in (READS, COLUMNS, REFUSALS):
-                self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
-            self._make(table, types)
-            self._lay_out(batch.task.table, self._name(table), names_of(batch.columns))
-        self._widen(table, types)
         for column in batch.columns:
             if column.name not in recorded:
                 # the record of a column that a person dropped
@@ -362,7 +366,32 @@ class RelationalSink(ABC):
                 self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name = {name}")
                 values = (table, column.field, column.name, column.type, column.variant, since)
                 self._do(self._insertion(COLUMNS, values))
-        return tuple(column for column in batch.columns if there and column.name not in recorded)
+        return tuple(column for column in batch.columns if recorded and column.name not in recorded)
+
+    def _widen(self, batch: Batch) -> None:
+        """Make the table, or the columns that it lacks."""
+        table = self._called(batch.task.table)
+        types = {column.name: column.type for column in batch.columns}
+        if not self._there(table):
+            # a table that a person dropped starts anew; its facts went with it
+            for own in (READS, COLUMNS, REFUSALS):
+                self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
+            self._make(table, types)
+            self._lay_out(batch.task.table, self._name(table), names_of(batch.columns))
+        self._make_as_wide(table, types)
+
+    def _make_as_wide(self, table: str, columns: Mapping[str, Type]) -> None:
+        """Give a table those of *columns* that it lacks; make it if it is not there."""
+        there = {*self._column_names(table)}
+        if not there:
+            self._make(table, columns)
+            return
+        for name, type_ in columns.items():
+            if name not in there:
+                self._add(table, name, type_)
+
+    def _add(self, table: str, name: str, type_: Type) -> None:
+        self._do(f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(name)} {self.TYPES[type_]}")
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
@@ -381,31 +410,67 @@ class RelationalSink(ABC):
         replaces = batch.task.write is Write.REPLACE
         with self._staged(batch, again=replaces) as staged:
             if replaces:
-                removed = self._do(
-                    f"DELETE FROM {table} AS t WHERE {scope} "
-                    f"AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
-                )
+                gone = f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
+                removed = self._do_removal(table, f"{scope} AND {gone}")
             return *self._merge(batch, staged, scope), removed
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         """Add the rows of *staged* or let them replace their like in *scope*; return how many were added, changed."""
-        table = self._name(self._called(batch.task.table))
-        names = [sql.name(name) for name in names_in(batch)]
         found = f"{scope} AND {self._same(batch)}"
-        changed = self._do(
-            f"UPDATE {table} AS t SET {sql.listed(f'{name} = s.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE {found} AND {differs(batch)}"
-        )
-        added = self._do(
-            f"INSERT INTO {table} ({sql.listed(names)}) SELECT {sql.listed(f's.{name}' for name in names)} "
-            f"FROM {staged} AS s WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {found})"
-        )
+        changed = self._do(self._update_of(batch, staged, found))
+        added = self._do(self._insertion_of(batch, staged, self._missing_from(batch, found)))
         return added, changed
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
         found = f"SELECT 1 FROM {self._name(self._called(batch.task.table))} AS t WHERE {self._bounds(batch)} LIMIT 1"
         return batch.cursor_range is not None and bool(self._rows(found))
+
+    def _insertion_of(self, batch: Batch, staged: str, condition: str = "true") -> str:
+        """Return the statement that adds those rows ``s`` of *staged* that fulfil *condition*."""
+        names = [sql.name(name) for name in names_in(batch)]
+        return (
+            f"INSERT INTO {self._name(self._called(batch.task.table))} ({sql.listed(names)}) "
+            f"SELECT {sql.listed(f's.{name}' for name in names)} FROM {staged} AS s WHERE {condition}"
+        )
+
+    def _update_of(self, batch: Batch, staged: str, found: str) -> str:
+        """Return the statement that changes rows ``t`` to the rows ``s`` of *staged* for which *found* holds."""
+        changes = sql.listed(f"{name} = s.{name}" for name in map(sql.name, names_in(batch)))
+        return (
+            f"UPDATE {self._name(self._called(batch.task.table))} AS t SET {changes} "
+            f"FROM {staged} AS s WHERE {found} AND {self._differs(batch)}"
+        )
+
+    def _merger_of(self, batch: Batch, staged: str, found: str) -> str:
+        """Return the statement that does both at once."""
+        names = [sql.name(name) for name in names_in(batch)]
+        return (
+            f"MERGE INTO {self._name(self._called(batch.task.table))} AS t USING {staged} AS s ON {found} "
+            f"WHEN MATCHED AND {self._differs(batch)} "
+            f"THEN UPDATE SET {sql.listed(f'{name} = s.{name}' for name in names)} "
+            f"WHEN NOT MATCHED THEN INSERT ({sql.listed(names)}) VALUES ({sql.listed(f's.{name}' for name in names)})"
+        )
+
+    def _missing_from(self, batch: Batch, found: str) -> str:
+        """Return the condition that no row ``t`` is there for which *found* holds."""
+        return f"NOT EXISTS (SELECT 1 FROM {self._name(self._called(batch.task.table))} AS t WHERE {found})"
+
+    def _differs(self, batch: Batch) -> str:
+        """
+        Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
+
+        No row takes the place of one with a later replication key: windows may be loaded in any order.
+        """
+        changed = sql.listed(map(self._differs_in, batch.columns), separator=" OR ")
+        if batch.task.table.cursor is None:
+            return f"({changed})"
+        cursor = cursor_of(batch)
+        return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
+
+    def _differs_in(self, column: Column) -> str:
+        name = sql.name(column.name)
+        return f"s.{name} IS DISTINCT FROM t.{name}"
 
     def _bounds(self, batch: Batch) -> str:
         """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
@@ -445,7 +510,7 @@ class RelationalSink(ABC):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            removed = self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+            removed = self._do_removal(self._name(table.name), kept or "true")
             now = datetime.now(UTC)
             if removed and self._there(history_of(table)):
                 self._keep_history(table, self.columns(table), "true", now, gone=True)
@@ -491,7 +556,7 @@ class RelationalSink(ABC):
         names = sql.listed(sql.name(column.name) for column in columns)
         of_table = f"table_name = {sql.literal(table.name)}"
         with self._transaction(table=table.name):
-            self._widen(table.name, {column.name: column.type for column in columns})
+            self._make_as_wide(table.name, {column.name: column.type for column in columns})
             # rows are replaced, not the table: views, rights and columns of people stay
             before = self._do(f"DELETE FROM {self._name(table.name)}")
             after = self._do(f"INSERT INTO {self._name(table.name)} ({names}) SELECT {names} FROM {self._name(fresh)}")
@@ -503,16 +568,6 @@ class RelationalSink(ABC):
             self._forget_table(fresh)
         self._fresh.discard(table.name)
         return before, after
-
-    def _widen(self, table: str, columns: Mapping[str, Type]) -> None:
-        """Give a table those of *columns* that it lacks; make it if it is not there."""
-        there = {*self._column_names(table)}
-        if not there:
-            self._make(table, columns)
-            return
-        for name, type_ in columns.items():
-            if name not in there:
-                self._do(f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(name)} {self.TYPES[type_]}")
 
     def drop(self, table: Table) -> None:
         with self._transaction(table=table.name):
@@ -541,7 +596,7 @@ class RelationalSink(ABC):
     def _keep_history(self, table: Table, columns: Collection[Column], scope: str, at: datetime, *, gone: bool) -> None:
         """End the versions of rows in *scope* that are others now (or *gone*), and begin those that they are now."""
         now, history, moment = self._name(table.name), self._name(history_of(table)), sql.literal(at)
-        self._widen(history_of(table), {column.name: column.type for column in columns} | HISTORY)
+        self._make_as_wide(history_of(table), {column.name: column.type for column in columns} | HISTORY)
         same = self._same_row(table, key_of(table, columns), "t", "h")
         names = [sql.name(column.name) for column in columns]
         other = sql.listed((f"h.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")
@@ -562,7 +617,7 @@ class RelationalSink(ABC):
     def _keep_snapshot(self, table: Table, columns: Collection[Column], scope: str, at: datetime) -> None:
         """Let the snapshot of the day hold the rows of *scope* as they are now."""
         now, snapshots = self._name(table.name), self._name(snapshots_of(table))
-        self._widen(snapshots_of(table), {column.name: column.type for column in columns} | SNAPSHOTS)
+        self._make_as_wide(snapshots_of(table), {column.name: column.type for column in columns} | SNAPSHOTS)
         names = sql.listed(sql.name(column.name) for column in columns)
         day = f"{sql.literal(at.astimezone(UTC).date())}::DATE"
         self._do(f"DELETE FROM {snapshots} AS t WHERE {sql.name(SNAPSHOT_DATE)} = {day} AND {scope}")
@@ -625,7 +680,7 @@ class RelationalSink(ABC):
             with self._atomic():
                 yield
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, **facts, reason=first_line(error)) from error
+            raise LoadError(destination=self._shown, **facts, reason=self._reason(error)) from error
 
     def _name(self, table: str) -> str:
         return f"{self._schema}.{sql.name(table)}"
@@ -673,21 +728,6 @@ def first_of(columns: Collection[str], side: str = "") -> str:
 
 def cursor_of(batch: Batch) -> str:
     return sql.name(names_of(batch.columns)[batch.task.table.cursor])
-
-
-def differs(batch: Batch) -> str:
-    """
-    Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
-
-    No row takes the place of one with a later replication key: windows may be loaded in any order.
-    """
-    changed = sql.listed(
-        (f"s.{name} IS DISTINCT FROM t.{name}" for name in map(sql.name, names_in(batch))), separator=" OR "
-    )
-    if batch.task.table.cursor is None:
-        return f"({changed})"
-    cursor = cursor_of(batch)
-    return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
 
 
 def names_in(batch: Batch) -> list[str]:

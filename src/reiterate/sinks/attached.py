@@ -1,0 +1,119 @@
+"""
+MotherDuck and DuckLake: databases that DuckDB itself speaks to, by an extension.
+
+Rows and facts go in one transaction, as into a file; a lease keeps a second process out, for neither has a lock that
+dies with its holder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
+
+import duckdb
+
+from reiterate import sql
+from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.secret import HIDDEN
+from reiterate.sinks import spools
+from reiterate.sinks.duckdb import CONFIG, DuckDBDatabase
+from reiterate.sinks.lease import LeasedSink
+from reiterate.sinks.relational import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reiterate.secret import Secret
+
+SECRETS = re.compile(r"(password|token|secret)=[^\s&;]*", re.IGNORECASE)
+
+
+class AttachedSink(DuckDBDatabase, LeasedSink):
+    """
+    A schema of a database in MotherDuck (``md:NAME``) or of a DuckLake (``ducklake:CATALOG[?data_path=DIRECTORY]``).
+
+    A sink that is *read_only* only tells what is there.
+
+    :raises SettingsError: when it cannot be attached, or the extension is missing
+    :raises DestinationBusy: when another process holds the dataset
+    """
+
+    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
+        database = duckdb.connect(config=CONFIG)
+        try:
+            _attach(database, url, shown, read_only=read_only)
+            super().__init__(database, dataset, shown, read_only=read_only)
+            if not read_only:
+                self._set_up()
+        except BaseException:
+            database.close()
+            raise
+
+    def _set_up(self) -> None:
+        self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+        self._make_lease()
+        with self._transaction():
+            self._make_own_tables()
+        spools.make(self.spool)
+
+    @property
+    def spool(self) -> Path:
+        return spools.below_tmpdir(str(self._shown), self.dataset)
+
+    def close(self) -> None:
+        if not self._read_only:
+            self._end_lease()
+        super().close()
+
+    @contextlib.contextmanager
+    def _atomic(self) -> Iterator[None]:
+        with super()._atomic():
+            self._renew_lease()
+            yield
+
+
+def _attach(database: duckdb.DuckDBPyConnection, url: Secret, shown: str, *, read_only: bool) -> None:
+    """Attach what *url* names and work in it."""
+    database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    database.execute(f"SET temp_directory = {sql.literal(tempfile.gettempdir())}")
+    place, _, query = url.reveal().partition("?")
+    options = {name: values[-1] for name, values in parse_qs(query).items()}
+    try:
+        if place.startswith("md:"):
+            if token := options.get("motherduck_token"):
+                database.execute("LOAD motherduck")
+                database.execute(f"SET motherduck_token = {sql.literal(token)}")
+            database.execute(f"ATTACH {sql.literal(place)}")
+            database.execute(f"USE {sql.name(place.removeprefix('md:'))}")
+            return
+        details = [f"DATA_PATH {sql.literal(options['data_path'])}"] if "data_path" in options else []
+        details += ["READ_ONLY"] if read_only else []
+        behind = f" ({sql.listed(details)})" if details else ""
+        database.execute(f"ATTACH {sql.literal(unquote(place))} AS lake{behind}; USE lake")
+    except duckdb.Error as error:
+        raise _refused(error, shown) from None
+
+
+def _refused(error: duckdb.Error, shown: str) -> SettingsError | DestinationBusy:
+    reason = SECRETS.sub(rf"\1={HIDDEN}", first_line(error))
+    if "Could not set lock" in str(error):
+        return DestinationBusy(destination=shown, reason=reason)
+    if "extension" in str(error).lower():
+        return SettingsError(
+            "DuckDB lacks the extension for this destination.",
+            hint="DuckDB downloads it by itself where it may reach extensions.duckdb.org; elsewhere, install the "
+            "file with INSTALL 'FILE' for this very version of DuckDB.",
+            destination=shown,
+            version=duckdb.__version__,
+            reason=reason,
+        )
+    return SettingsError(
+        "The destination cannot be opened.",
+        hint="Check its address, and the token or credentials.",
+        destination=shown,
+        reason=reason,
+    )

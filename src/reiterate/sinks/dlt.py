@@ -1,0 +1,474 @@
+"""
+Warehouses that dlt reaches: it knows their credentials, types and ways to load files; what is kept, and when, is ours.
+
+    batch ─► dlt ─► staging table ─► one transaction: [ merge into the table ─► note the fact ] ─► staging dropped
+
+A process that dies leaves a staging dataset, which the next one drops. dlt gets a clean directory for every load, so
+it never goes on with what a dead process left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import dlt
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.exceptions import DltException, MissingDependencyException
+from dlt.common.schema import Schema
+from dlt.common.schema.normalizers import configured_normalizers
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from reiterate import sql
+from reiterate.catalog.model import Type
+from reiterate.errors import LoadError, SettingsError
+from reiterate.secret import HIDDEN
+from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
+from reiterate.sinks.lease import LeasedSink
+from reiterate.sinks.relational import EPOCH, OWN_TABLES, names_in
+from reiterate.sinks.server import ServerSink
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from dlt.common.data_types import TDataType
+    from dlt.destinations.job_client_impl import SqlJobClientBase
+    from dlt.destinations.sql_client import SqlClientBase
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Batch, Column
+    from reiterate.ledger import Fact
+    from reiterate.secret import Secret
+    from reiterate.sinks.contract import Outcome
+
+DLT_TYPES: Mapping[Type, TDataType] = {
+    Type.TEXT: "text",
+    Type.BIGINT: "bigint",
+    Type.DOUBLE: "double",
+    Type.BOOLEAN: "bool",
+    Type.TIMESTAMP: "timestamp",
+    Type.DATE: "date",
+    Type.JSON: "json",
+}
+QUIET = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "RUNTIME__INTERCEPT_SIGNALS": "false",  # stopping is the command line's business
+    "RESTORE_FROM_DESTINATION": "false",
+    "ENABLE_RUNTIME_TRACE": "false",
+}
+"""dlt asks nobody for state, tells nobody what it does, and leaves signals alone."""
+
+PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+"""What dlt quotes nowhere, and what leaves room for the name of the staging dataset."""
+
+CHUNK_ROWS = 100_000
+
+
+class DltSink(ServerSink, LeasedSink):
+    """
+    A dataset of a warehouse; *kind* is dlt's name for it, *url* may be as bare as ``snowflake://`` if dlt's own
+    settings (``secrets.toml``, environment) say the rest.
+
+    A lease keeps a second process out. A connection that broke is made anew for the next load. *dialect* is that of its
+    kind if none is given.
+
+    A sink that is *read_only* only tells what is there.
+
+    :raises SettingsError: when the warehouse cannot be reached, or does not let us in
+    :raises DestinationBusy: when another process holds the dataset
+    """
+
+    ERRORS = (DltException, duckdb.Error, pa.ArrowException, OSError)
+
+    def __init__(
+        self,
+        kind: str,
+        url: Secret,
+        dataset: str,
+        *,
+        shown: str,
+        read_only: bool = False,
+        dialect: Dialect | None = None,
+    ) -> None:
+        os.environ.update(QUIET)
+        if not PLAIN_NAME.fullmatch(dataset):
+            raise SettingsError(
+                "The name of the dataset cannot be used in this destination.",
+                hint="Use letters, digits and underscores; begin with a letter.",
+                destination=shown,
+                dataset=dataset,
+            )
+        super().__init__("", dataset, shown, read_only=read_only)
+        self._dialect = dialect or DIALECTS[kind]
+        self._url = url
+        self._staging = f"{dataset}_reiterate_staging"
+        self._numbers = count()
+        self._held: str | None = None
+        self._seen: dict[str, list[str]] = {}
+        self._broken = False
+        self._beside: SqlJobClientBase | None = None
+        with self._opening():
+            self._destination = getattr(dlt.destinations, kind)(naming_convention="direct", **_given(kind, url))
+            self._client = self._connect()
+        self.TYPES = self._types()
+        if read_only:
+            return
+        try:
+            with self._opening():
+                self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _place(self) -> str:
+        return str(self._shown)
+
+    def _set_up(self) -> None:
+        if not self._live.has_dataset():
+            self._live.create_dataset()
+        self._make_lease()
+        if self._dialect.ddl:
+            with self._transaction():
+                self._make_own_tables()
+        else:
+            self._make_own_tables()
+        self._drop_staging()
+        self._make_spool()
+
+    def close(self) -> None:
+        if not self._read_only:
+            with contextlib.suppress(LoadError, *self.ERRORS):
+                self._check_lease()
+                self._drop_staging()
+            self._end_lease()
+        super().close()
+        for client in (self._client, self._beside):
+            if client is not None:
+                with contextlib.suppress(*self.ERRORS):
+                    client.sql_client.close_connection()
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        try:
+            yield
+        except MissingDependencyException:
+            raise
+        except self.ERRORS as error:
+            raise SettingsError(
+                "The destination cannot be opened.",
+                hint="Check the address and the credentials, and that this user may make a schema; see "
+                "docs/destinations.md.",
+                destination=self._shown,
+                reason=self._reason(error),
+            ) from None
+
+    def _connect(self) -> SqlJobClientBase:
+        schema = Schema("reiterate", configured_normalizers(naming="direct"))
+        settings = self._destination.spec()
+        settings._bind_dataset_name(dataset_name=self.dataset)  # noqa: SLF001 (as dlt.pipeline does)
+        client: SqlJobClientBase = self._destination.client(schema, settings)
+        self.ERRORS = (*DltSink.ERRORS, *_errors_of(client.sql_client))
+        client.sql_client.open_connection()
+        return client
+
+    @property
+    def _living(self) -> SqlJobClientBase:
+        """Dlt's client, its connection made anew if it broke."""
+        if self._broken:
+            with contextlib.suppress(*self.ERRORS):
+                self._client.sql_client.close_connection()
+            self._client.sql_client.open_connection()
+            self._broken = False
+        return self._client
+
+    @property
+    def _live(self) -> SqlClientBase[Any]:
+        return self._living.sql_client
+
+    def _types(self) -> Mapping[Type, str]:
+        mapper = self._client.capabilities.get_type_mapper()
+        taken = {
+            type_: mapper.to_destination_type({"name": "x", "data_type": name}, {"name": "x", "columns": {}})
+            for type_, name in DLT_TYPES.items()
+        }
+        return {type_: self._dialect.nullable.format(name) for type_, name in {**taken, **self._dialect.types}.items()}
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            found = self._live.execute_sql(self._dialect.translate(query)) or []
+        except self.ERRORS as error:
+            raise LoadError(destination=self._shown, reason=self._reason(error)) from error
+        return [tuple(map(_plain, row)) for row in found]
+
+    def _do(self, statement: str) -> int:
+        """Do a statement; not every warehouse tells how many rows it touched, so nobody is told."""
+        self._live.execute_sql(self._dialect.translate(statement))
+        return 0
+
+    def _do_removal(self, table: str, condition: str) -> int:
+        gone = self._number(f"SELECT count(*) FROM {table} AS t WHERE {condition}")
+        if gone:
+            self._do(f"DELETE FROM {table} AS t WHERE {condition}")
+        return gone
+
+    def _do_aside(self, statement: str) -> None:
+        if self._beside is None:
+            self._beside = self._connect()
+        try:
+            self._beside.sql_client.execute_sql(self._dialect.translate(statement))
+        except BaseException:
+            self._beside = None
+            raise
+
+    @contextlib.contextmanager
+    def _atomic(self) -> Iterator[None]:
+        client = self._live
+        try:
+            with client.begin_transaction() if self._dialect.transactions else contextlib.nullcontext():
+                self._renew_lease()
+                yield
+        except BaseException:
+            self._broken = True
+            raise
+
+    def _reason(self, error: Exception) -> str:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, ConfigurationException) and self._url.reveal() in str(cause):
+            return "its address is not understood"
+        reason = " ".join(str(cause).split())[:300]
+        password = urlsplit(self._url.reveal()).password or ""
+        for secret in {password, unquote(password)} - {""}:
+            reason = reason.replace(secret, HIDDEN)
+        return reason
+
+    # ── names and definitions ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _name(self, table: str) -> str:
+        return self._path(table, self.dataset)
+
+    def _path(self, table: str, dataset: str) -> str:
+        path = self._client.sql_client.make_qualified_table_name_path(table, quote=False, dataset_name=dataset)
+        return sql.listed(map(sql.name, path), ".")
+
+    def _column_names(self, table: str) -> list[str]:
+        if table in self._seen:
+            return self._seen[table]
+        with contextlib.suppress(DatabaseUndefinedRelation):
+            return list(self._living.get_storage_table(table)[1])
+        return []
+
+    def _still_there(self, tables: Collection[str]) -> Collection[str]:
+        return {table for table, columns in self._living.get_storage_tables(sorted(tables)) if columns}
+
+    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+        # our own notes are read as text
+        types = self.TYPES if table not in OWN_TABLES else {**self.TYPES, Type.JSON: self.TYPES[Type.TEXT]}
+        client = self._live
+        definitions = sql.listed(f"{client.escape_column_name(name)} {types[type_]}" for name, type_ in columns.items())
+        client.execute_sql(
+            f"CREATE TABLE {client.make_qualified_table_name(table)} ({definitions}){self._dialect.engine}"
+        )
+
+    def _add(self, table: str, name: str, type_: Type) -> None:
+        client = self._live
+        client.execute_sql(
+            f"ALTER TABLE {client.make_qualified_table_name(table)} {self._dialect.add} "
+            f"{client.escape_column_name(name)} {self.TYPES[type_]}"
+        )
+
+    # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, batch: Batch, fact: Fact) -> Outcome:
+        try:
+            with self._staged(batch) as self._held:
+                if not self._dialect.ddl:
+                    # a definition would end the transaction, and not every warehouse looks at definitions in one
+                    self._widen(batch)
+                    table = batch.task.table.name
+                    self._seen = {table: self._column_names(table)}
+                return super().load(batch, fact)
+        except self.ERRORS as error:
+            raise LoadError(
+                destination=self._shown,
+                table=batch.task.table.name,
+                part=batch.task.scope,
+                reason=self._reason(error),
+            ) from error
+        finally:
+            self._held, self._seen = None, {}
+
+    @contextlib.contextmanager
+    def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:  # noqa: ARG002 (a table may always be)
+        if self._held:
+            yield self._held
+            return
+        names = sql.listed(map(sql.name, names_in(batch)))
+        if not batch.source_rows:
+            yield f"(SELECT {names} FROM {self._name(batch.task.table.name)} WHERE false)"
+            return
+        table = f"staged_{next(self._numbers)}"
+        try:
+            self._stage(batch, table)
+            yield f"(SELECT {sql.listed(map(self._read, batch.columns))} FROM {self._path(table, self._staging)})"
+        finally:
+            with contextlib.suppress(*self.ERRORS), self._live.with_alternative_dataset_name(self._staging):
+                self._live.drop_tables(table)
+
+    def _stage(self, batch: Batch, table: str) -> None:
+        """Bring the rows of *batch* into a table of the staging dataset, JSON as text."""
+        place = self._dlt_place
+        hints: dict[str, Any] = {
+            column.name: {"data_type": "text" if column.type is Type.JSON else DLT_TYPES[column.type]}
+            for column in batch.columns
+        }
+        try:
+            pipeline = dlt.pipeline(
+                "reiterate", pipelines_dir=str(place), destination=self._destination, dataset_name=self._staging
+            )
+            rows = dlt.resource(self._arrow(batch), name=table, columns=hints, write_disposition="append")
+            pipeline.run(rows, loader_file_format=cast("Any", self._dialect.file))
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    @property
+    def _dlt_place(self) -> Path:
+        return self.spool / "dlt"
+
+    def _arrow(self, batch: Batch) -> Iterator[pa.RecordBatch]:
+        values = sql.listed(
+            f"{sql.name(column.name)}::VARCHAR AS {sql.name(column.name)}"
+            if column.type is Type.JSON
+            else sql.name(column.name)
+            for column in batch.columns
+        )
+        yield from self._reader.sql(f"SELECT {values} FROM ({batch.query})").to_arrow_reader(CHUNK_ROWS)
+
+    def _read(self, column: Column) -> str:
+        """Return the expression of a staged value as the table has it."""
+        name = sql.name(column.name)
+        return f"{self._dialect.json_read.format(name)} AS {name}" if column.type is Type.JSON else name
+
+    def _drop_staging(self) -> None:
+        """Drop what a process that died has left."""
+        with self._live.with_alternative_dataset_name(self._staging) as client:
+            if client.has_dataset():
+                client.drop_dataset()
+
+    def _append(self, batch: Batch) -> int:
+        with self._staged(batch) as staged:
+            added = self._number(f"SELECT count(*) FROM {staged} AS s")
+            if added:
+                self._do(self._insertion_of(batch, staged))
+        return added
+
+    def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
+        table, found = self._name(batch.task.table.name), f"{scope} AND {self._same(batch)}"
+        missing = self._missing_from(batch, found)
+        changed = self._number(
+            f"SELECT count(*) FROM {table} AS t JOIN {staged} AS s ON {found} WHERE {self._differs(batch)}"
+        )
+        added = self._number(f"SELECT count(*) FROM {staged} AS s WHERE {missing}")
+        if not added and not changed:
+            return 0, 0
+        match self._dialect.merging:
+            case Merging.AT_ONCE:
+                self._do(self._merger_of(batch, staged, found))
+            case Merging.IN_TURN:
+                self._do(self._update_of(batch, staged, found))
+                self._do(self._insertion_of(batch, staged, missing))
+            case Merging.ANEW:
+                like = f"EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)} AND {self._differs(batch)})"
+                self._do(f"DELETE FROM {table} AS t WHERE {scope} AND {like}")
+                self._do(self._insertion_of(batch, staged, missing))
+        return added, changed
+
+    def _differs_in(self, column: Column) -> str:
+        if column.type is not Type.JSON:
+            return super()._differs_in(column)
+        ours, theirs = (self._dialect.json_text.format(f"{side}.{sql.name(column.name)}") for side in "st")
+        return f"{ours} IS DISTINCT FROM {theirs}"
+
+    def refresh(self, table: Table) -> None:
+        raise self._not_here("A full refresh", table)
+
+    def _keep(self, batch: Batch, at: datetime) -> None:  # noqa: ARG002
+        if batch.task.history or batch.task.snapshots:
+            raise self._not_here("A history, or snapshots,", batch.task.table)
+
+    def _not_here(self, what: str, table: Table) -> LoadError:
+        return LoadError(
+            f"{what} of a table cannot be had in this destination.",
+            hint="It takes DuckDB, PostgreSQL, or a directory of files; take the setting out, or the flag.",
+            destination=self._shown,
+            table=table.name,
+        )
+
+    def _us(self, expression: str) -> str:
+        # instants become microseconds where they are read
+        return expression
+
+    def _same_value(self, left: str, right: str) -> str:
+        # for an OR, warehouses would compare each row with each other
+        texts = " = ".join(f"coalesce(CAST({side} AS TEXT), '')" for side in (left, right))
+        nulls = " = ".join(f"CASE WHEN {side} IS NULL THEN 1 ELSE 0 END" for side in (left, right))
+        return f"{texts} AND {nulls}"
+
+
+def _plain(value: object) -> object:
+    """Return what a driver hands out as every other would: instants in microseconds since 1970."""
+    match value:
+        case datetime():
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return (aware - EPOCH) // timedelta(microseconds=1)
+        case Decimal():
+            return int(value)
+        case _:
+            return value
+
+
+def _errors_of(client: SqlClientBase[Any]) -> Iterator[type[Exception]]:
+    """Yield what the driver of a warehouse raises, for dlt hands out some of it as it is."""
+    driver: Any = client.dbapi
+    yield driver.Error
+    if driver.__name__.startswith("google."):
+        yield import_module("google.api_core.exceptions").GoogleAPIError
+        yield import_module("google.auth.exceptions").GoogleAuthError
+
+
+def _given(kind: str, url: Secret) -> dict[str, Any]:
+    """Return what the address says, as dlt's destination takes it; nothing of a bare one."""
+    text = url.reveal()
+    parts = urlsplit(text)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    given: dict[str, Any]
+    match kind:
+        case "bigquery":
+            given = {"project_id": parts.hostname, "location": query.get("location")}
+        case "databricks":
+            access = {
+                "server_hostname": parts.hostname,
+                "access_token": unquote(parts.password or ""),
+                "http_path": query.get("http_path"),
+                "catalog": parts.path.strip("/"),
+            }
+            given = {"credentials": {name: value for name, value in access.items() if value}}
+        case _:
+            given = {"credentials": text if text.partition("://")[2] else None}
+    return {name: value for name, value in given.items() if value}

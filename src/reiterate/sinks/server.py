@@ -1,0 +1,45 @@
+"""What databases behind a server share: raw files lie on this machine, and a DuckDB here reads them."""
+
+from __future__ import annotations
+
+import shutil
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from reiterate import sql
+from reiterate.sinks import spools
+from reiterate.sinks.duckdb import CONFIG
+from reiterate.sinks.relational import RelationalSink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ServerSink(RelationalSink):
+    """A schema of a database that other machines reach, too; the spool lies below the directory of temporary files."""
+
+    def __init__(self, schema: str, dataset: str, shown: object, *, read_only: bool) -> None:
+        super().__init__(schema, dataset, shown)
+        self._read_only = read_only
+        self._reader = duckdb.connect(config=CONFIG)
+        self._reader.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+
+    @property
+    @abstractmethod
+    def _place(self) -> str:
+        """What tells this database from any other."""
+
+    @property
+    def spool(self) -> Path:
+        return spools.below_tmpdir(self._place, self.dataset)
+
+    def _make_spool(self) -> None:
+        spools.make(self.spool)
+        self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
+
+    def close(self) -> None:
+        if not self._read_only:
+            shutil.rmtree(self.spool, ignore_errors=True)
+        self._reader.close()

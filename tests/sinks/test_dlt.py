@@ -1,0 +1,353 @@
+"""The dlt sink: the suite over two databases that run here, and what only warehouses have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.secret import Secret
+from reiterate.settings import Destination
+from reiterate.settings.schemes import SCHEMES
+from reiterate.sinks import sink_at
+from reiterate.sinks.dialects import DIALECTS, Merging
+from reiterate.sinks.dlt import DltSink, _given
+from tests import postgres, replica
+from tests.sinks import model, suite
+from tests.sinks.batches import again, click, first_read, listed, load, members, numbers, same
+from tests.sinks.suite import SinkSuite, hold, process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reiterate.flow import Task
+    from reiterate.ledger import Fact
+    from tests.sinks.batches import Row
+
+DATASETS = count()
+
+
+class ByDlt(suite.Destination):
+    """What dlt writes first is so small when rows are alike that its growth is looked at closely."""
+
+    def size_bytes(self) -> int:
+        return 100 * super().size_bytes()
+
+
+class OverDuckDB(ByDlt):
+    """A DuckDB file, reached by dlt."""
+
+    @property
+    def path(self) -> Path:
+        return self.directory / "shop.duckdb"
+
+    def open(self) -> DltSink:
+        os.environ["TMPDIR"] = str(self.directory)
+        return DltSink("duckdb", Secret(f"duckdb:///{self.path}"), "iterable", shown=f"duckdb:///{self.path}")
+
+    def rows(self, table: str) -> list[Row]:
+        return replica.rows(self.path, table)
+
+    def drop(self, table: str) -> None:
+        replica.execute(self.path, f"DROP TABLE {table}")
+
+
+class OverPostgres(ByDlt):
+    """A dataset of its own in the server of this process, reached by dlt."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.url = postgres.address()
+        self.dataset = f"set_{next(DATASETS)}"
+
+    def open(self, *, read_only: bool = False) -> DltSink:
+        os.environ["TMPDIR"] = str(self.directory)
+        os.environ.update(credentials_of(self.url))
+        return DltSink("postgres", Secret("postgres://"), self.dataset, shown="postgresql://test", read_only=read_only)
+
+    def rows(self, table: str) -> list[Row]:
+        return replica.rows(self.url, table, self.dataset)
+
+    def drop(self, table: str) -> None:
+        replica.execute(self.url, f"DROP TABLE {table}", self.dataset)
+
+
+def credentials_of(url: str) -> dict[str, str]:
+    """Return the variables by which dlt reaches the server: its socket stands in no address that dlt takes."""
+    parts = urlsplit(url)
+    found = {
+        "HOST": quote(parse_qs(parts.query)["host"][0], safe=""),
+        "USERNAME": parts.username,
+        "PASSWORD": parts.password or "none",
+        "DATABASE": parts.path.strip("/"),
+    }
+    return {f"DESTINATION__POSTGRES__CREDENTIALS__{name}": value for name, value in found.items() if value}
+
+
+class Suite(SinkSuite):
+    """All that every destination must do."""
+
+    @pytest.fixture(autouse=True)
+    def _spool_below_the_destination(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Raw files lie where the suite looks for them."""
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "destination"))
+
+    @given(steps=model.steps)
+    @settings(
+        derandomize=True,
+        deadline=None,
+        max_examples=3,  # a load by dlt takes half a second
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
+    def test_any_loads(self, place: suite.Destination, steps: list[model.Step]) -> None:
+        """Whatever is loaded in whatever order, the tables end as plain dictionaries do, and every number is right."""
+        SinkSuite.test_any_loads.hypothesis.inner_test(self, place, steps)  # type: ignore[attr-defined]
+
+
+class TestOverDuckDB(Suite):
+    kind = OverDuckDB
+
+
+class TestOverPostgres(Suite):
+    kind = OverPostgres
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _server(cls) -> None:
+        """The server's own files lie elsewhere."""
+        postgres.address()
+
+
+# ── warehouses that promise less ─────────────────────────────────────────────────────────────────────────────────────
+
+
+ROWS_FIRST = replace(DIALECTS["duckdb"], transactions=False, ddl=False)
+DIALECTS_THAT_PROMISE_LESS = {
+    "definitions apart": replace(DIALECTS["duckdb"], ddl=False),
+    "rows first": ROWS_FIRST,
+    "in turn": replace(ROWS_FIRST, merging=Merging.IN_TURN),
+    "anew": replace(ROWS_FIRST, merging=Merging.ANEW),
+}
+
+
+class DiesBeforeTheFact(DltSink):
+    """A process that ends when its rows are there, and nothing tells so."""
+
+    def _note(self, fact: Fact, called: str, added: int, changed: int, removed: int) -> None:
+        message = f"{fact.table}: {added}, {changed}, {removed}"
+        raise KeyboardInterrupt(message)
+
+
+class PromisesLess(OverDuckDB):
+    """DuckDB, spoken to as if it had no transactions, or none with definitions."""
+
+    dialect = ROWS_FIRST
+
+    def open(self, sink: type[DltSink] = DltSink) -> DltSink:
+        os.environ["TMPDIR"] = str(self.directory)
+        url = f"duckdb:///{self.path}"
+        return sink("duckdb", Secret(url), "iterable", shown=url, dialect=self.dialect)
+
+
+@pytest.fixture(params=[*DIALECTS_THAT_PROMISE_LESS])
+def less(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PromisesLess:
+    directory = tmp_path / "destination"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    place = PromisesLess(directory)
+    place.dialect = DIALECTS_THAT_PROMISE_LESS[request.param]
+    return place
+
+
+def test_rows_are_right_whatever_is_promised(less: PromisesLess) -> None:
+    """Rows are appended, merged, replaced and removed as anywhere, and columns grow."""
+    assert (2, 0, 0) == numbers(less.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", colour="red")))
+    outcome = less.load(again("10:00", "11:00"), click("10:10", colour="blue", size=1), click("10:20", "new"))
+    assert ((1, 1, 0), ["size"]) == (numbers(outcome), [column.name for column in outcome.new_columns])
+    rows = [click("10:00"), click("10:10", colour="blue", size=1), click("10:20", "new")]
+    assert same("email_click", rows) == less.has("email_click")
+    less.load(listed(1), *members(1, "a@example.com", "b@example.com"))
+    assert (1, 0, 1) == numbers(less.load(listed(1), *members(1, "b@example.com", "c@example.com")))
+    assert same("list_users", members(1, "b@example.com", "c@example.com")) == less.has("list_users")
+    less.drop("email_click")
+    assert (1, 0, 0) == numbers(less.load(first_read("11:00", "12:00"), click("11:00")))
+    assert 1 == len(less.facts("email_click"))
+
+
+@pytest.mark.parametrize("task", [first_read("11:00", "12:00"), again("10:00", "12:00")], ids=["append", "merge"])
+def test_rows_without_their_fact_are_read_again(less: PromisesLess, task: Task) -> None:
+    """A process that dies between rows and fact leaves rows at most; read again, they are neither doubled nor lost."""
+    old, new = click("10:00", colour="red"), [click("11:00", "m2"), click("11:00", "m2"), click("11:30", size=1)]
+    less.load(first_read("10:00", "11:00"), old)
+    with closing(less.open(DiesBeforeTheFact)) as sink, pytest.raises(KeyboardInterrupt):
+        load(sink, task, *new)
+    assert 1 == len(less.facts("email_click"))
+    less.load(task, *new)
+    assert same("email_click", [old, *new]) == less.has("email_click")
+    assert 2 == len(less.facts("email_click"))
+
+
+# ── one process at a time ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> OverPostgres:
+    """A dataset that two processes may open, as those of warehouses."""
+    postgres.address()
+    directory = tmp_path / "destination"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    return OverPostgres(directory)
+
+
+def tables(place: OverPostgres) -> set[str]:
+    found = f"SELECT tablename FROM pg_tables WHERE schemaname = '{place.dataset}'"
+    return {name for (name,) in replica.execute(place.url, found, place.dataset)}
+
+
+def hand_over(place: OverPostgres, seconds: int) -> None:
+    """Let another machine hold the lease for so long."""
+    held = f"VALUES ('elsewhere:1:x', now() + INTERVAL '{seconds} seconds')"
+    replica.execute(
+        place.url,
+        f"WITH gone AS (DELETE FROM _reiterate_lease) INSERT INTO _reiterate_lease {held} RETURNING 1",
+        place.dataset,
+    )
+
+
+def test_a_second_process_is_refused(file: OverPostgres) -> None:
+    """While one process holds the dataset nobody else gets in, but all may look; after its death everybody does."""
+    with process(hold, file):
+        with pytest.raises(DestinationBusy) as caught:
+            file.open()
+        assert {"destination", "dataset", "host", "until"} == caught.value.facts.keys()
+        with closing(file.open(read_only=True)) as sink:
+            assert not sink.empty
+    with closing(file.open()) as sink:
+        assert [] == sink.runs(10)
+
+
+def test_a_dead_process_of_another_machine(file: OverPostgres) -> None:
+    """What another machine holds is held until its time is up; then it is taken over."""
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    hand_over(file, 60)
+    with pytest.raises(DestinationBusy, match="elsewhere"):
+        file.open()
+    hand_over(file, -1)
+    with closing(file.open()) as sink:
+        assert 1 == len(sink.ledger().of("email_click"))
+
+
+def test_a_process_that_was_overtaken_commits_nothing(file: OverPostgres) -> None:
+    """Who slept so long that another took over is told so, and what it loads is not kept."""
+    with closing(file.open()) as sink:
+        hand_over(file, 60)
+        with pytest.raises(DestinationBusy, match="taken over"):
+            load(sink, first_read("10:00", "11:00"), click("10:00"))
+        assert [] == sink.ledger().of("email_click")
+    assert "email_click" not in tables(file)
+
+
+# ── what is left behind ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_of_dlt_stays(file: OverPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """dlt's own tables, its files and the staging dataset are gone once the sink is closed; home stays untouched."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    schemas = {name for (name,) in replica.execute(file.url, "SELECT nspname FROM pg_namespace", file.dataset)}
+    assert {file.dataset} == {name for name in schemas if name.startswith(file.dataset)}
+    assert [] == [name for name in tables(file) if "dlt" in name]
+    assert [] == list(home.iterdir())
+    assert [] == list(file.directory.iterdir())
+
+
+def test_a_staging_dataset_that_a_dead_process_left(file: OverPostgres) -> None:
+    """The next process drops what it finds."""
+    file.load(first_read("10:00", "11:00"), click("10:00"))
+    replica.execute(file.url, f'CREATE SCHEMA "{file.dataset}_reiterate_staging"', file.dataset)
+    replica.execute(file.url, f'CREATE TABLE "{file.dataset}_reiterate_staging".staged_0 (x INT)', file.dataset)
+    with closing(file.open()) as sink:
+        assert (0, 0, 0) == numbers(load(sink, again("10:00", "11:00"), click("10:00")))
+    assert [] == replica.execute(file.url, "SELECT 1 FROM pg_namespace WHERE nspname LIKE '%staging'", file.dataset)
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("postgres", "postgresql://me:hunter2@127.0.0.1:1/db"),
+        ("postgres", "postgresql://me:hunter2@127.0.0.1:port/db"),
+        ("redshift", "redshift://me:hun%40hunter2@127.0.0.1:1/db?connect_timeout=1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated")  # dlt's logger
+def test_a_warehouse_that_cannot_be_reached(kind: str, url: str) -> None:
+    """It is a wrong setting, and no message holds the password."""
+    with pytest.raises(SettingsError) as caught:
+        DltSink(kind, Secret(url), "shop", shown=f"{kind}://127.0.0.1")
+    assert "The destination cannot be opened." == caught.value.what
+    assert "hunter2" not in str(caught.value)
+
+
+def test_names_of_datasets() -> None:
+    """Names that dlt would not quote are refused before anything is done."""
+    with pytest.raises(SettingsError, match="name of the dataset"):
+        DltSink("duckdb", Secret("duckdb:///:memory:"), "my set", shown="duckdb")
+
+
+@pytest.mark.parametrize("kind", [name for name, scheme in SCHEMES.items() if scheme.warehouse and name != "redshift"])
+def test_a_missing_extra_is_named(kind: str) -> None:
+    """Who lacks the driver of a warehouse is told what to install; nothing else has to be set for that."""
+    destination = Destination.of("w", f"{kind}://me:hunter2@host/db", "shop")
+    with pytest.raises(SettingsError) as caught:
+        sink_at(destination)
+    assert f"pip install 'reiterate[{kind}]'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "given_"),
+    [
+        ("bigquery", "bigquery://shop-1?location=EU", {"project_id": "shop-1", "location": "EU"}),
+        ("bigquery", "bigquery://", {}),
+        ("snowflake", "snowflake://", {}),
+        ("snowflake", "snowflake://me:x@acc/db?warehouse=w", {"credentials": "snowflake://me:x@acc/db?warehouse=w"}),
+        (
+            "databricks",
+            "databricks://token:dapi%2F1@h.net/main?http_path=/sql/1.0/w",
+            {
+                "credentials": {
+                    "server_hostname": "h.net",
+                    "access_token": "dapi/1",
+                    "http_path": "/sql/1.0/w",
+                    "catalog": "main",
+                }
+            },
+        ),
+        ("databricks", "databricks://", {}),
+    ],
+)
+def test_addresses_as_dlt_takes_them(kind: str, url: str, given_: dict[str, object]) -> None:
+    """What an address says goes to dlt; what it leaves out is dlt's own settings' to say."""
+    assert given_ == _given(kind, Secret(url))
+
+
+@pytest.mark.parametrize("module", ["dlt", "sqlglot", "pyarrow", "psycopg"])
+def test_help_needs_no_warehouse(module: str) -> None:
+    """What only some destinations need is not even read for `reiterate --help`."""
+    code = f"import sys, reiterate.cli.app; sys.exit({module!r} in sys.modules)"
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
