@@ -10,7 +10,7 @@ import pytest
 from reiterate.errors import DestinationBusy, SettingsError
 from reiterate.settings import Destination
 from reiterate.sinks import look_at
-from reiterate.sinks.attached import _refused
+from reiterate.sinks.attached import _place, _refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +48,15 @@ def test_a_lake_that_is_not_there(tmp_path: Path) -> None:
     with look_at(Destination.of("lake", f"ducklake:{tmp_path}/shop.ducklake", "iterable")) as sink:
         assert sink is None
     assert [] == list(tmp_path.iterdir())
+
+
+def test_lakes_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lakes whose catalogs are called alike, in two directories, have two places; in one, one."""
+    places = set()
+    for name in ("a", "b", "a"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        places.add(_place("ducklake:shop.ducklake"))
+    assert 2 == len(places)
+    assert _place("ducklake:shop.ducklake") == _place(f"ducklake:{tmp_path}/a/shop.ducklake")
+    assert "md:shop" == _place("md:shop")

@@ -229,7 +229,7 @@ class Recording(DltSink):
 
     def __init__(self, file: Path) -> None:
         self.said: list[str] = []
-        super().__init__("duckdb", Secret(f"duckdb:///{file}"), "iterable", shown="test")
+        super().__init__("duckdb", Secret(f"duckdb:///{file}"), "iterable", shown=str(file))
 
     def _rows(self, query: str) -> list[tuple[object, ...]]:
         self.said.append(query)

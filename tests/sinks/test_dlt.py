@@ -280,7 +280,8 @@ def test_a_staging_dataset_that_a_dead_process_left(file: OverPostgres) -> None:
     replica.execute(file.url, f'CREATE TABLE "{file.dataset}_reiterate_staging".staged_0 (x INT)', file.dataset)
     with closing(file.open()) as sink:
         assert (0, 0, 0) == numbers(load(sink, again("10:00", "11:00"), click("10:00")))
-    assert [] == replica.execute(file.url, "SELECT 1 FROM pg_namespace WHERE nspname LIKE '%staging'", file.dataset)
+    left = f"SELECT 1 FROM pg_namespace WHERE nspname = '{file.dataset}_reiterate_staging'"
+    assert [] == replica.execute(file.url, left, file.dataset)
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

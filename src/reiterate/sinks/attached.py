@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
@@ -25,7 +26,6 @@ from reiterate.sinks.relational import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reiterate.secret import Secret
 
@@ -62,7 +62,7 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
 
     @property
     def spool(self) -> Path:
-        return spools.below_tmpdir(str(self._shown), self.dataset)
+        return spools.below_tmpdir(_place(str(self._shown)), self.dataset)
 
     def close(self) -> None:
         if not self._read_only:
@@ -74,6 +74,12 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
         with super()._atomic():
             self._renew_lease()
             yield
+
+
+def _place(shown: str) -> str:
+    """Return what tells a database from any other: a file lies where the working directory says."""
+    kind, _, rest = shown.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if kind == "ducklake" and ":" not in rest else shown
 
 
 def _attach(database: duckdb.DuckDBPyConnection, url: Secret, shown: str, *, read_only: bool) -> None:

@@ -134,7 +134,8 @@ class DltSink(ServerSink, LeasedSink):
 
     @property
     def _place(self) -> str:
-        return str(self._shown)
+        # a bare address says nothing
+        return f"{self._shown} {self._client.config.fingerprint()} {self._client.sql_client.database_name}"
 
     def _set_up(self) -> None:
         if not self._live.has_dataset():
