@@ -57,6 +57,9 @@ class DuckDBSink(RelationalSink):
         with self._transaction():
             self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             self._make_own_tables()
+        self._make_spool()
+
+    def _make_spool(self) -> None:
         # whoever wrote there is dead: the file's lock is ours
         shutil.rmtree(self.spool, ignore_errors=True)
         try:

@@ -182,16 +182,24 @@ class RelationalSink(ABC):
         )
         return [name for (name,) in found]
 
+    def _tables(self) -> set[str]:
+        """Return the names of the tables that are really there."""
+        found = self._rows(
+            f"""SELECT table_name FROM information_schema.tables
+                WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)}"""
+        )
+        return {name for (name,) in found}
+
     def ledger(self) -> Ledger:
         found = self._rows(
             f"""SELECT run_id, table_name, {self._us("window_start")}, {self._us("window_end")}, part,
-                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}
-                WHERE table_name IN (SELECT table_name FROM information_schema.tables
-                    WHERE table_catalog = current_database() AND table_schema = {sql.literal(self.dataset)})"""
+                {self._us("read_at")}, "rows", bytes, requests, seconds, lane FROM {self._name(READS)}"""
         )
+        there = self._tables()
         facts = (
             Fact(run, table, _window(start, end), part, _moment(read_at), *numbers)
             for run, table, start, end, part, read_at, *numbers in found
+            if table in there
         )
         return Ledger(facts, self._jobs(), self._refusals())
 
@@ -346,7 +354,6 @@ class RelationalSink(ABC):
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
-        table = self._name(batch.task.table.name)
         if batch.new and not self._occupied(batch):
             added = self._append(batch)
             if added != batch.source_rows:
@@ -357,7 +364,11 @@ class RelationalSink(ABC):
                     loaded=added,
                 )
             return added, 0, 0
-        scope, removed = self._bounds(batch), 0
+        return self._rewrite(batch)
+
+    def _rewrite(self, batch: Batch) -> tuple[int, int, int]:
+        """Merge the rows of *batch* into its scope, or put them in the place of what is there."""
+        table, scope, removed = self._name(batch.task.table.name), self._bounds(batch), 0
         replaces = batch.task.write is Write.REPLACE
         with self._staged(batch, again=replaces) as staged:
             if replaces:
@@ -369,8 +380,12 @@ class RelationalSink(ABC):
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
-        found = f"SELECT 1 FROM {self._name(batch.task.table.name)} AS t WHERE {self._bounds(batch)} LIMIT 1"
+        found = f"SELECT 1 FROM {self._touchable(batch)} AS t WHERE {self._bounds(batch)} LIMIT 1"
         return batch.cursor_range is not None and bool(self._rows(found))
+
+    def _touchable(self, batch: Batch) -> str:
+        """Return the table expression of the rows that *batch* could touch, and perhaps others."""
+        return self._all(batch.task.table.name)
 
     def _bounds(self, batch: Batch) -> str:
         """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
@@ -407,14 +422,18 @@ class RelationalSink(ABC):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            return self._do(f"DELETE FROM {self._name(table.name)} WHERE {kept or 'true'}")
+            return self._remove(table.name, kept or "true")
+
+    def _remove(self, table: str, condition: str) -> int:
+        """Remove the rows of which *condition* is true; return how many."""
+        return self._do(f"DELETE FROM {self._name(table)} WHERE {condition}")
 
     def state(self, table: Table) -> TableState | None:
         columns = names_of(self.columns(table))
         if not columns:
             return None
         newest = self._us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
-        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
+        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._all(table.name)} AS t")
         return TableState(rows, None if newest_us is None else _moment(newest_us))
 
     # ── looking back ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -437,7 +456,7 @@ class RelationalSink(ABC):
                 where = within(scope, columns[table.cursor])
             case Part(field, value):
                 where = f"{columns[field]}::VARCHAR = {sql.literal(str(value))}"
-        return self._number(f"SELECT count(*) FROM {self._name(table.name)} WHERE {where}")
+        return self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE {where}")
 
     def doubles(self, table: Table) -> int:
         names = names_of(self.columns(table))
@@ -448,12 +467,12 @@ class RelationalSink(ABC):
         else:
             key = [sql.name(names[field]) for field in table.identity.fields]
         return self._number(
-            f"""SELECT (SELECT count(*) FROM {self._name(table.name)})
-                - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._name(table.name)}) AS d)"""
+            f"""SELECT (SELECT count(*) FROM {self._all(table.name)} AS t)
+                - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._all(table.name)} AS t) AS d)"""
         )
 
     def compare(self, batch: Batch) -> tuple[int, int]:
-        table, scope = self._name(batch.task.table.name), batch.task.scope
+        table, scope = self._all(batch.task.table.name), batch.task.scope
         with self._staged(batch, again=True) as staged:
             missing = self._number(
                 f"""SELECT count(*) FROM {staged} AS s
@@ -480,6 +499,10 @@ class RelationalSink(ABC):
 
     def _name(self, table: str) -> str:
         return f"{self._schema}.{sql.name(table)}"
+
+    def _all(self, table: str) -> str:
+        """Return the table expression of all rows of *table*."""
+        return self._name(table)
 
     def _number(self, query: str) -> int:
         ((number,),) = self._rows(query)
