@@ -11,11 +11,11 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from reiterate.secret import HIDDEN
 from reiterate.settings.given import Wrong, text_of
-from reiterate.settings.model import API_ADDRESSES, Gateway
+from reiterate.settings.model import API_ADDRESSES, FORMATS, Gateway
 
 GATEWAY_SCHEMES = ("http", "https", "socks5", "socks5h")
 PLAIN_ADDRESS = re.compile(
@@ -25,6 +25,7 @@ PLAIN_ADDRESS = re.compile(
 )
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+OBJECT_STORES = ("s3:", "gs:", "az:")
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -126,11 +127,18 @@ def ca_bundle(value: object, *, base: Path) -> Path | None:
 
 def destination_url(value: object) -> str:
     """Return a URL, ``duckdb:///PATH`` for a path."""
-    accepted = "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; or postgresql://[USER:PASSWORD@]HOST/DATABASE"
+    accepted = (
+        "duckdb:///FILE, or the path of a DuckDB file such as shop.duckdb; postgresql://[USER:PASSWORD@]HOST/DATABASE; "
+        f"or file:///DIRECTORY[?format={'|'.join(FORMATS)}]"
+    )
     text = text_of(value) or ""
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
     if scheme and scheme[0].lower() in {"postgresql:", "postgres:"}:
         return _server_url(text, "postgresql", accepted)
+    if scheme and scheme[0].lower() == "file:":
+        return _directory_url(text, accepted)
+    if scheme and scheme[0].lower() in OBJECT_STORES:
+        raise Wrong(accepted, reason="object stores cannot be written yet", shown=f"{scheme[0]}//{HIDDEN}")
     if scheme and scheme[0].lower() != "duckdb:":
         raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
     url = f"duckdb:///{text}" if not scheme else text
@@ -142,6 +150,22 @@ def destination_url(value: object) -> str:
     if path.endswith(("/", "\\")) or Path(path).expanduser().is_dir():
         raise Wrong(accepted, reason="it is a directory")
     return f"duckdb:///{path}"
+
+
+def _directory_url(text: str, accepted: str) -> str:
+    """Return the URL of a directory of files, the format in it unless it is the default."""
+    # nothing that a URL of this kind may hold is secret, but what is no such URL may hold anything
+    address, question, query = text[len("file:") :].partition("?")
+    shown = f"file:{address if re.fullmatch('///[A-Za-z0-9._~/ -]*', address) else HIDDEN}"
+    if not address.startswith("///") or not address.strip("/") or "#" in address or UNPRINTABLE.search(unquote(address).replace(" ", "")):
+        raise Wrong(accepted, reason="it names no directory by its whole path", shown=shown)
+    setting, _, chosen = query.partition("=")
+    if question and (setting != "format" or chosen not in FORMATS):
+        raise Wrong(accepted, reason=f"behind its ? stands no format={'|'.join(FORMATS)}", shown=shown)
+    path = Path(unquote(address[2:]))
+    if path.exists() and not path.is_dir():
+        raise Wrong(accepted, reason="it is a file", shown=shown)
+    return f"file://{quote(str(path))}{f'?format={chosen}' if chosen and chosen != FORMATS[0] else ''}"
 
 
 def _server_url(text: str, scheme: str, accepted: str) -> str:

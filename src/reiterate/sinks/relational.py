@@ -100,7 +100,7 @@ class RelationalSink(ABC):
     """
 
     TYPES: ClassVar[Mapping[Type, str]]
-    ERRORS: ClassVar[tuple[type[Exception], ...]]
+    ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
