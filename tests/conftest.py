@@ -31,7 +31,7 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
-def settings(simulator: Simulator, file: Path, **others: Any) -> dict[str, Any]:
+def settings(simulator: Simulator, file: Path | str, **others: Any) -> dict[str, Any]:
     """Return the settings that replicate all of *simulator* into *file*, as fast as it answers."""
     return {
         "api_key": KEY,

@@ -93,7 +93,7 @@ def _connect_files(place: Lake, dataset: str) -> Any:
                     database.execute(f"CREATE VIEW {table} AS FROM {files}")
                 case "delta":
                     database.register(table, DeltaTable(str(root / table)).to_pyarrow_table())
-                case "iceberg":
+                case _:
                     catalog = SqlCatalog("reiterate", uri=f"sqlite:///{place.directory / 'catalog.db'}")
                     database.register(table, catalog.load_table((dataset, table)).scan().to_arrow())
     return database
@@ -153,7 +153,9 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def differences(place: Path | str | Lake, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:
+def differences(
+    place: Path | str | Lake, simulator: Simulator, tables: Iterable[str] = TABLES
+) -> dict[str, tuple[int, int]]:
     """Return, for each table that differs from the truth, how many rows are missing and how many are too many."""
     found = {}
     for table in tables:

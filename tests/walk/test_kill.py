@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KILLS = 20
 
 
-def start(simulator: Simulator, file: Path, *flags: str) -> subprocess.Popen[str]:
+def start(simulator: Simulator, file: Path | str, *flags: str) -> subprocess.Popen[str]:
     """Start a sync as a process of its own, in small windows so that there is much to interrupt."""
     start_date = time.strftime("%m/%d/%Y", time.gmtime(simulator.world.start_s))
     options = ["--start-date", start_date, "--window-in-days", "0.25", "--rate-limit-factor", "1000000"]

@@ -153,19 +153,20 @@ def destination_url(value: object) -> str:
 
 
 def _directory_url(text: str, accepted: str) -> str:
-    """Return the URL of a directory of files, the format in it unless it is the default."""
-    # nothing that a URL of this kind may hold is secret, but what is no such URL may hold anything
-    address, question, query = text[len("file:") :].partition("?")
-    shown = f"file:{address if re.fullmatch('///[A-Za-z0-9._~/ -]*', address) else HIDDEN}"
-    if not address.startswith("///") or not address.strip("/") or "#" in address or UNPRINTABLE.search(unquote(address).replace(" ", "")):
+    """Return the URL of a directory of files; the format stands in it unless it is the default."""
+    address, question, query = text.partition("?")
+    # what is no plain path may hold anything
+    shown = address if re.fullmatch("file:///[A-Za-z0-9._~/ -]*", address) else f"file:{HIDDEN}"
+    path = unquote(address[len("file://") :])
+    if not address.lower().startswith("file:///") or not path.strip("/"):
         raise Wrong(accepted, reason="it names no directory by its whole path", shown=shown)
-    setting, _, chosen = query.partition("=")
-    if question and (setting != "format" or chosen not in FORMATS):
-        raise Wrong(accepted, reason=f"behind its ? stands no format={'|'.join(FORMATS)}", shown=shown)
-    path = Path(unquote(address[2:]))
-    if path.exists() and not path.is_dir():
+    if "#" in address or re.search(r"[\x00-\x1f\x7f]", path):
+        raise Wrong(accepted, reason="it has a # or a control character in it", shown=shown)
+    if question and query not in {f"format={name}" for name in FORMATS}:
+        raise Wrong(accepted, reason="what stands behind its ? is no format that is known", shown=shown)
+    if Path(path).exists() and not Path(path).is_dir():
         raise Wrong(accepted, reason="it is a file", shown=shown)
-    return f"file://{quote(str(path))}{f'?format={chosen}' if chosen and chosen != FORMATS[0] else ''}"
+    return f"file://{quote(path.rstrip('/'))}{'' if query == f'format={FORMATS[0]}' else question + query}"
 
 
 def _server_url(text: str, scheme: str, accepted: str) -> str:

@@ -43,7 +43,7 @@ class DuckDBSink(RelationalSink):
         Type.DATE: "DATE",
         Type.JSON: "JSON",
     }
-    ERRORS = (duckdb.Error,)
+    ERRORS: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
         self.path = path

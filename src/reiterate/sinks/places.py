@@ -66,7 +66,9 @@ def _lake(destination: Destination, read_only: bool) -> Sink:
     root = destination.path / destination.dataset
     match destination.format:
         case "delta":
-            return LakeSink(_module("reiterate.sinks.lake.delta", "delta", destination).Delta(root), read_only=read_only)
+            return LakeSink(
+                _module("reiterate.sinks.lake.delta", "delta", destination).Delta(root), read_only=read_only
+            )
         case "iceberg":
             iceberg = _module("reiterate.sinks.lake.iceberg", "iceberg", destination)
             return LakeSink(iceberg.Iceberg(root), read_only=read_only)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from pyarrow import ArrowException
+from pyarrow import ArrowException  # type: ignore[import-untyped]
 from pyiceberg import exceptions
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
@@ -19,10 +21,12 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from reiterate.catalog.model import Type
 from reiterate.sinks.lake.change import Format
+from reiterate.sinks.lake.labels import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +47,14 @@ TYPES: Mapping[Type, IcebergType] = {
     Type.JSON: StringType(),
 }
 LOAD = "reiterate-load"
+KEPT, KEPT_SNAPSHOTS, MOST_MANIFESTS = timedelta(days=7), 50, 20
+"""How long files are kept that left a table, for readers who look back; what is more makes each load slower."""
+
 PROPERTIES = {
-    # a load's cost may not grow with how many there were before it
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "20",
+    "commit.manifest.min-count-to-merge": f"{MOST_MANIFESTS}",
 }
 
 
@@ -70,13 +76,18 @@ class Iceberg(Format):
         ValueError,
     )
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, kept: timedelta = KEPT, kept_snapshots: int = KEPT_SNAPSHOTS) -> None:
         super().__init__(root)
-        directory = root.parent.absolute()
-        self._catalog = SqlCatalog(
-            "reiterate", uri=f"sqlite:///{directory / 'catalog.db'}", warehouse=directory.as_uri()
-        )
+        self._kept = kept
+        self._kept_snapshots = kept_snapshots
         self._files: dict[str, tuple[int | None, dict[str, DataFile]]] = {}
+
+    @cached_property
+    def _catalog(self) -> SqlCatalog:
+        # it makes its file, so the directory must be there
+        directory = self.root.parent.absolute()
+        uri = URL.create("sqlite", database=str(directory / "catalog.db"))
+        return SqlCatalog("reiterate", uri=uri.render_as_string(), warehouse=directory.as_uri())
 
     def has(self, table: str) -> bool:
         return self._catalog.table_exists((self.root.name, table))
@@ -102,6 +113,30 @@ class Iceberg(Format):
                     snapshot.append_data_file(file)
                 for name in change.removed:
                     snapshot.delete_data_file(files[name])
+        for name in change.removed:
+            # when it left, for tidy()
+            self.path(change.table, name).touch()
+        self._shorten(change.table)
+
+    def tidy(self, table: str) -> None:
+        before = datetime.now(UTC) - self._kept
+        self._table(table).maintenance.expire_snapshots().older_than(before).commit()
+        live = self._data_files(self._table(table))
+        for path in (self.root / table).glob("*.parquet"):
+            if NAME.fullmatch(path.name) and path.name not in live and path.stat().st_mtime < before.timestamp():
+                path.unlink()
+
+    def _shorten(self, name: str) -> None:
+        """Keep a table's metadata short, so that a load's cost does not grow with how many there were before it."""
+        table = self._table(name)
+        snapshots = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
+        if len(snapshots) > 2 * self._kept_snapshots:
+            old = [snapshot.snapshot_id for snapshot in snapshots[: -self._kept_snapshots]]
+            table.maintenance.expire_snapshots().by_ids(old).commit()
+        latest = table.current_snapshot()
+        if latest and len(latest.manifests(table.io)) > MOST_MANIFESTS:
+            with table.transaction() as transaction, transaction.update_snapshot().merge_append():
+                pass
 
     def _table(self, name: str) -> Table:
         return self._catalog.load_table((self.root.name, name))

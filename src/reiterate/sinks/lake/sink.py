@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,9 @@ class LakeSink(DuckDBSink):
     :raises DestinationBusy: when another process has it open
     """
 
-    def __init__(self, files: Format, *, read_only: bool = False) -> None:
+    def __init__(self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES) -> None:
         self._files = files
+        self._full_bytes = full_bytes
         self.ERRORS = (duckdb.Error, OSError, *files.ERRORS)
         self._checked = False
         self._drafts: dict[str, Draft] = {}
@@ -324,7 +324,7 @@ class LakeSink(DuckDBSink):
         if not added:
             return 0, {}
         own, home = "true", {}
-        with_room = [name for name in names if self._path(table, name).stat().st_size < FULL_BYTES]
+        with_room = [name for name in names if self._path(table, name).stat().st_size < self._full_bytes]
         if name := label.home(with_room):
             fits = Label.on(name).holds(f"s.{cursor_of(batch)}" if label.days else "")
             own = f"NOT {fits}"
@@ -366,18 +366,17 @@ class LakeSink(DuckDBSink):
         return rows
 
     def _copy(self, query: str, name: str) -> int:
-        return self._do(
-            f"COPY ({query}) TO {sql.literal(self._staging / name)} (FORMAT parquet, COMPRESSION zstd)"
-        )
+        return self._do(f"COPY ({query}) TO {sql.literal(self._staging / name)} (FORMAT parquet, COMPRESSION zstd)")
 
     def _range(self, table: str, name: str) -> tuple[int | None, int | None]:
         """Return the bounds of the replication key in a staged file, by its own statistics."""
         if (cursor := self._cursor(table)) is None:
             return None, None
+        file = sql.literal(self._staging / name)
         ((first, last, nulls),) = self._rows(
             f"""SELECT epoch_us(min(stats_min_value::TIMESTAMPTZ)), epoch_us(max(stats_max_value::TIMESTAMPTZ)),
                     count(*) FILTER (stats_null_count IS DISTINCT FROM 0)
-                FROM parquet_metadata({sql.literal(self._staging / name)}) WHERE path_in_schema = {sql.literal(cursor)}"""
+                FROM parquet_metadata({file}) WHERE path_in_schema = {sql.literal(cursor)}"""
         )
         return (None, None) if nulls else (first, last)
 
