@@ -225,6 +225,45 @@ def test_a_directory_that_cannot_be_written_for_a_while(tmp_path: Path) -> None:
     assert same("users", [user("a@example.com", "10:00")]) == files.has("users")
 
 
+def compact(files: Files) -> None:
+    """Rewrite the files of a table as other programs do."""
+    if isinstance(files, DeltaFiles):
+        DeltaTable(str(files.root / "email_click")).optimize.compact()
+    else:
+        catalog = SqlCatalog("reiterate", uri=f"sqlite:///{files.directory / 'catalog.db'}")
+        table = catalog.load_table("iterable.email_click")
+        table.overwrite(table.scan().to_arrow())
+
+
+@pytest.mark.parametrize("kind", [DeltaFiles, IcebergFiles])
+def test_files_that_others_rewrote(tmp_path: Path, kind: type[Files]) -> None:
+    """Compaction by another program hinders no load after it."""
+    files = kind(tmp_path)
+    for number in (0, 1):
+        files.load(Task(TABLES["email_click"], day(number), Write.APPEND), click_on(number, "m1"))
+    compact(files)
+    both = Task(TABLES["email_click"], Window(day(0).start, day(2).end), Write.MERGE)
+    rows = [click_on(0, "m1") | {"colour": "red"}, click_on(1, "m1"), click_on(2, "m1")]
+    assert (1, 1, 0) == numbers(files.load(both, *rows))
+    assert same("email_click", rows) == files.has("email_click")
+
+
+@pytest.mark.parametrize("kind", [DeltaFiles, IcebergFiles])
+def test_a_load_that_cannot_be_completed_is_taken_back(tmp_path: Path, kind: type[Files]) -> None:
+    """If another program rewrote the files before a noted load was completed, its window is read again."""
+    files = kind(tmp_path)
+    for number in (0, 1):
+        files.load(Task(TABLES["email_click"], day(number), Write.APPEND), click_on(number, "m1"))
+    both = Task(TABLES["email_click"], Window(day(0).start, day(2).start), Write.MERGE)
+    rows = [click_on(number, "m1") | {"country": "France"} for number in (0, 1)]
+    die(files, both, *rows, after=False)
+    compact(files)
+    assert 2 == len(files.facts("email_click"))
+    assert same("email_click", [click_on(0, "m1"), click_on(1, "m1")]) == files.has("email_click")
+    assert (0, 2, 0) == numbers(files.load(both, *rows))
+    assert same("email_click", rows) == files.has("email_click")
+
+
 # ── locks, formats, other people's files ─────────────────────────────────────────────────────────────────────────────
 
 

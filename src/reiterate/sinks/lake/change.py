@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from reiterate.catalog.model import Type
@@ -37,7 +37,8 @@ class Change:
     What one load does to the files of *table*: those *written* join it, those *removed* leave it, in one act.
 
     *load* tells it from every other change of the table, *columns* are those that the table has from then on, in their
-    order, *cursor* the column of the replication key.
+    order, *cursor* the column of the replication key. *fact* is that of the load, if it has one: columns of
+    the ledger and their values.
     """
 
     load: int
@@ -46,6 +47,7 @@ class Change:
     cursor: str | None
     written: tuple[Written, ...]
     removed: tuple[str, ...]
+    fact: Mapping[str, str | None] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -60,7 +62,12 @@ class Change:
             cursor=found["cursor"],
             written=tuple(Written(**one) for one in found["written"]),
             removed=tuple(found["removed"]),
+            fact=found["fact"],
         )
+
+
+class Superseded(Exception):
+    """Somebody else replaced files that a change removes, so it cannot be made any more."""
 
 
 class Format(ABC):
@@ -92,6 +99,8 @@ class Format(ABC):
         Bring the files that lie in *staged* into their table, and make *change* what readers see.
 
         May have been begun, or done, before by a process that died.
+
+        :raises Superseded: when somebody else replaced what it removes; nothing is changed then
         """
 
     def tidy(self, table: str) -> None:  # noqa: B027 (not all formats need it)
@@ -99,6 +108,15 @@ class Format(ABC):
 
     def path(self, table: str, name: str) -> Path:
         return self.root / table / name
+
+    def check(self, change: Change) -> None:
+        """
+        Make sure that what *change* removes is there.
+
+        :raises Superseded: when it is not
+        """
+        if change.removed and {*change.removed} - {*self.files(change.table)}:
+            raise Superseded(change.table)
 
     def _move(self, change: Change, staged: Path) -> None:
         """Move what is still staged into the directory of the table, for good."""

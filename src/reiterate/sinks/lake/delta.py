@@ -62,6 +62,7 @@ class Delta(Format):
         table = self._table(change.table)
         if table.transaction_version(APP_ID) == change.load:
             return
+        self.check(change)
         there = {field.name for field in table.schema().fields}
         if new := _fields({name: type_ for name, type_ in change.columns.items() if name not in there}):
             table.alter.add_columns(new)

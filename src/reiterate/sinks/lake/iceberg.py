@@ -101,6 +101,7 @@ class Iceberg(Format):
         table = self._table(change.table) if self.has(change.table) else self._create(change)
         if any(snapshot.summary and snapshot.summary.get(LOAD) == str(change.load) for snapshot in table.snapshots()):
             return
+        self.check(change)
         files = self._data_files(table)
         with table.transaction() as transaction:
             _widen(transaction, change.columns)

@@ -24,15 +24,16 @@ from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.flow import Write
 from reiterate.sinks.duckdb import DuckDBSink
-from reiterate.sinks.lake.change import Change, Written, sync_file
+from reiterate.sinks.lake.change import Change, Superseded, Written, sync_file
 from reiterate.sinks.lake.labels import EMPTY, Label
-from reiterate.sinks.relational import cursor_of, differs, first_line, names_in, names_of
+from reiterate.sinks.relational import READS, cursor_of, differs, first_line, names_in, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from reiterate.flow import Batch
+    from reiterate.ledger import Fact
     from reiterate.sinks.contract import Run
     from reiterate.sinks.lake.change import Format
 
@@ -51,6 +52,7 @@ class Draft:
     load: int = field(default_factory=lambda: secrets.randbits(62))
     written: list[Written] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    fact: dict[str, str | None] = field(default_factory=dict)
 
 
 class LakeSink(DuckDBSink):
@@ -148,7 +150,10 @@ class LakeSink(DuckDBSink):
         try:
             self._pending = self._noted()
             for change in tuple(self._pending):
-                self._files.apply(change, self._staging)
+                try:
+                    self._files.apply(change, self._staging)
+                except Superseded:
+                    self._take_back(change)
                 self._do(f"DELETE FROM {self._name(PENDING)} WHERE load = {change.load}")
                 self._pending.remove(change)
             for path in self._staging.iterdir():
@@ -161,6 +166,25 @@ class LakeSink(DuckDBSink):
                 reason=first_line(error),
             ) from error
 
+    def _take_back(self, change: Change) -> None:
+        """Let what a load read count as not read, for its rows cannot be brought in: the next sync reads it again."""
+        if change.fact:
+            same = (f"{name} IS NOT DISTINCT FROM {sql.literal(value)}" for name, value in change.fact.items())
+            self._do(f"DELETE FROM {self._name(READS)} WHERE {sql.listed(same, ' AND ')}")
+
+    def _note(self, fact: Fact, added: int, changed: int, removed: int) -> None:
+        super()._note(fact, added, changed, removed)
+        if fact.table in self._drafts:
+            start, end = (fact.window.start, fact.window.end) if fact.window else (None, None)
+            self._drafts[fact.table].fact = {
+                "run_id": fact.run_id,
+                "table_name": fact.table,
+                "part": fact.part,
+                "window_start": start.isoformat() if start else None,
+                "window_end": end.isoformat() if end else None,
+                "read_at": fact.read_at.isoformat(),
+            }
+
     def _noted(self) -> list[Change]:
         found = self._rows(f"SELECT change::VARCHAR FROM {self._name(PENDING)} ORDER BY rowid")
         return [Change.from_json(text) for (text,) in found]
@@ -172,14 +196,25 @@ class LakeSink(DuckDBSink):
         for written in draft.written:
             sync_file(self._staging / written.name)
         types = {type_: name for name, type_ in self.TYPES.items()}
-        return Change(
+        change = Change(
             load=draft.load,
             table=table,
             columns={name: types.get(type_, Type.TEXT) for name, type_ in self._types(table).items()},
             cursor=self._cursor(table),
             written=tuple(draft.written),
             removed=tuple(draft.removed),
+            fact=draft.fact,
         )
+        if self._files.has(table):
+            try:
+                self._files.check(change)
+            except Superseded as error:
+                raise LoadError(
+                    "Somebody else changed the files of a table during a load.",
+                    table=table,
+                    directory=self._files.root,
+                ) from error
+        return change
 
     def _keep_a_file(self, table: str, draft: Draft) -> None:
         """Let a table without rows have a file all the same: it shows that the table is there, and its columns."""
