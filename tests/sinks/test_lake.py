@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
@@ -307,6 +308,15 @@ def test_a_url_names_the_format(tmp_path: Path, format_: str, kind: type[Format]
     with closing(sink):
         assert isinstance(sink, LakeSink)
         assert (kind, tmp_path / "a b" / "shop") == (type(sink._files), sink._files.root)
+
+
+@pytest.mark.parametrize(("format_", "package"), [("delta", "deltalake"), ("iceberg", "pyiceberg")])
+def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str, package: str) -> None:
+    """Without its package, a format says which extra brings it."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"reiterate.sinks.lake.{format_}")
+    with pytest.raises(SettingsError, match=rf"pip install 'reiterate\[{format_}\]'"):
+        sink_at(Setting.of("default", f"{tmp_path.as_uri()}?format={format_}", "shop"))
 
 
 # ── which files a load reads and writes ──────────────────────────────────────────────────────────────────────────────

@@ -68,3 +68,21 @@ def test_ten_kills(tmp_path: Path, format_: str) -> None:
         assert {} == replica.differences(place, simulator)
         found = reiterate.verify(**settings(simulator, destination))
         assert [] == [problem for one in found for problem in one.problems]
+
+
+def test_rows_of_a_file_that_was_removed_come_back(simulator: Simulator, tmp_path: Path) -> None:
+    """A file that a person removed is missed by verify, shows in status, and comes back with a resync."""
+    place, destination = replica.Lake(tmp_path / "lake", "parquet"), url(tmp_path / "lake", "parquet")
+    chosen = settings(simulator, destination, tables="email_open", window_in_days=1)
+    assert 1 < len(reiterate.plan(**chosen).tasks)
+    for _ in reiterate.sync(**chosen):
+        pass
+    there = len(replica.rows(place, "email_open"))
+    next((tmp_path / "lake" / "iterable" / "email_open").glob("*.parquet")).unlink()
+    ((state,),) = ([table.state for table in reiterate.status(**chosen).tables],)
+    assert state is not None
+    assert there > state.rows
+    assert [True] == [bool(one.problems) for one in reiterate.verify(**chosen)]
+    for _ in reiterate.resync("email_open", **chosen):
+        pass
+    assert {} == replica.differences(place, simulator, ["email_open"])
