@@ -7,12 +7,15 @@ import math
 import re
 from collections import Counter
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psycopg
+from deltalake import DeltaTable
+from pyiceberg.catalog.sql import SqlCatalog
 
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type, Wire
@@ -26,11 +29,19 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def rows(place: Path | str, table: str, dataset: str = "iterable") -> list[Row]:
+@dataclass(frozen=True)
+class Lake:
+    """A directory of tables in files, and their format."""
+
+    directory: Path
+    format: str
+
+
+def rows(place: Path | str | Lake, table: str, dataset: str = "iterable") -> list[Row]:
     """
     Return the rows of a table, field by field as the source spells them; what is null is left out.
 
-    *place* is a DuckDB file, or the address of a PostgreSQL database.
+    *place* is a DuckDB file, the address of a PostgreSQL database, or a directory of files.
     """
     with closing(_connect(place, dataset)) as database:
         columns = database.execute(
@@ -67,14 +78,16 @@ def exact(number: str) -> float | int:
     return found if math.isfinite(found := float(number)) else int(Decimal(number))
 
 
-def execute(place: Path | str, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
+def execute(place: Path | str | Lake, statement: str, dataset: str = "iterable") -> list[tuple[Any, ...]]:
     """Do *statement* in the dataset, and return what it answers."""
     with closing(_connect(place, dataset)) as database:
         done = database.execute(statement)
         return done.fetchall() if done.description else []
 
 
-def _connect(place: Path | str, dataset: str) -> Any:
+def _connect(place: Path | str | Lake, dataset: str) -> Any:
+    if isinstance(place, Lake):
+        return _connect_files(place, dataset)
     if isinstance(place, str):
         database: Any = psycopg.connect(place, autocommit=True)
         database.execute(f"SET TimeZone = 'UTC'; SET search_path = \"{dataset}\"")
@@ -84,7 +97,27 @@ def _connect(place: Path | str, dataset: str) -> Any:
     return database
 
 
-def _column(name: str, type_: str, place: Path | str) -> str:
+def _connect_files(place: Lake, dataset: str) -> Any:
+    """Return a database whose views read the files as somebody does who knows nothing but the format."""
+    root = place.directory / dataset
+    database = duckdb.connect()
+    database.execute(f"SET TimeZone = 'UTC'; ATTACH '{root / '_reiterate' / 'ledger.duckdb'}' AS ledger (READ_ONLY)")
+    database.execute(f"CREATE TABLE _reiterate_columns AS FROM ledger.{dataset}._reiterate_columns; DETACH ledger")
+    for table in TABLES:
+        if (root / table).is_dir():
+            match place.format:
+                case "parquet":
+                    files = f"read_parquet('{root / table}/*.parquet', union_by_name = true)"
+                    database.execute(f"CREATE VIEW {table} AS FROM {files}")
+                case "delta":
+                    database.register(table, DeltaTable(str(root / table)).to_pyarrow_table())
+                case _:
+                    catalog = SqlCatalog("reiterate", uri=f"sqlite:///{place.directory / 'catalog.db'}")
+                    database.register(table, catalog.load_table((dataset, table)).scan().to_arrow())
+    return database
+
+
+def _column(name: str, type_: str, place: Path | str | Lake) -> str:
     escaped = name.replace('"', '""')
     quoted = f'"{escaped}"'
     if type_ == "timestamp":
@@ -154,7 +187,9 @@ def _of_double(value: int) -> int | None:
         return None
 
 
-def differences(place: Path | str, simulator: Simulator, tables: Iterable[str] = TABLES) -> dict[str, tuple[int, int]]:
+def differences(
+    place: Path | str | Lake, simulator: Simulator, tables: Iterable[str] = TABLES
+) -> dict[str, tuple[int, int]]:
     """Return, for each table that differs from the truth, how many rows are missing and how many are too many."""
     found = {}
     for table in tables:

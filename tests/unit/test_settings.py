@@ -184,6 +184,20 @@ WRONG: list[tuple[str, object, tuple[str, ...]]] = [
     ("destination", "duckdb:///", ("duckdb:///", "duckdb:///FILE")),
     ("destination", ":memory:", ("duckdb:///FILE",)),
     ("destination", "duckdb:///x.duckdb?access_mode=x", ("behind the file", "duckdb:///FILE")),
+    (
+        "destination",
+        "file:lake",
+        ("file:***", "no directory by its whole path", "file:///DIRECTORY[?format=parquet|delta"),
+    ),
+    ("destination", "file://hunter2/lake", ("file:***", "no directory by its whole path")),
+    ("destination", "file:///", ("file:///", "no directory by its whole path")),
+    ("destination", "file:///lake?format=csv", ("file:///lake", "no format that is known", "parquet|delta|iceberg")),
+    ("destination", "file:///lake?key=hunter2", ("file:///lake", "no format that is known")),
+    ("destination", "file:///lake#hunter2", ("file:***", "it has a #")),
+    ("destination", "file:///la%00ke", ("file:***", "a control character")),
+    ("destination", "file:///dev/null", ("file:///dev/null", "it is a file")),
+    ("destination", "s3://bucket/hunter2", ("s3:", "object stores cannot be written yet")),
+    ("destination", "az://bucket/hunter2", ("az:", "object stores cannot be written yet")),
     ("destination", "data/", ("'data/'", "it is a directory")),
     ("destination", "./", ("'./'", "it is a directory")),
     ("destination", "warehose", ("There is no destination warehose", "a name under [destinations]", "none")),
@@ -517,6 +531,23 @@ def test_warehouses(given_: str, kind: str, shown_: str) -> None:
     assert (kind, shown_) == (destination.kind, destination.url)
     assert "hunter2" not in repr(destination)
     assert destination.address.reveal().endswith(given_.partition(":")[2])
+
+
+@pytest.mark.parametrize(
+    ("given_", "url", "path", "format_"),
+    [
+        ("file:///data/lake", "file:///data/lake", "/data/lake", "parquet"),
+        ("FILE:///data/lake/?format=parquet", "file:///data/lake", "/data/lake", "parquet"),
+        ("file:///data/lake?format=delta", "file:///data/lake?format=delta", "/data/lake", "delta"),
+        ("file:///my lake?format=iceberg", "file:///my%20lake?format=iceberg", "/my lake", "iceberg"),
+        ("file:///my%20lake%23", "file:///my%20lake%23", "/my lake#", "parquet"),
+    ],
+)
+def test_directories_of_files(given_: str, url: str, path: str, format_: str) -> None:
+    """A directory is named by its whole path, percent signs and all, and the format of its tables behind a ?."""
+    destination = found(**BASE, destination=given_).destination
+    assert (url, Path(path), format_) == (destination.url, destination.path, destination.format)
+    assert "file" == destination.kind
 
 
 WAREHOUSE = section(destination='"warehouse"') + "[destinations.warehouse]\nurl = 'w.duckdb'\ndataset = 'marketing'\n"

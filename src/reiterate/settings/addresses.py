@@ -11,11 +11,11 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from reiterate.secret import HIDDEN
 from reiterate.settings.given import Wrong, text_of
-from reiterate.settings.model import API_ADDRESSES, Gateway
+from reiterate.settings.model import API_ADDRESSES, FORMATS, Gateway
 from reiterate.settings.schemes import ALIASES, SCHEMES
 
 GATEWAY_SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -27,6 +27,7 @@ PLAIN_ADDRESS = re.compile(
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
 SERVER_HOST = re.compile(r"([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+OBJECT_STORES = ("s3", "gs", "az")
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -136,6 +137,8 @@ def destination_url(value: object) -> str:
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
     kind = "" if not scheme else scheme[0][:-1].lower()
     kind = ALIASES.get(kind, kind)
+    if kind in OBJECT_STORES:
+        raise Wrong(accepted, reason="object stores cannot be written yet", shown=f"{kind}://{HIDDEN}")
     if scheme and kind not in SCHEMES:
         raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
     match kind:
@@ -143,6 +146,8 @@ def destination_url(value: object) -> str:
             return _file_url(text if scheme else f"duckdb:///{text}", accepted)
         case "md" | "ducklake":
             return _attached_url(text, kind)
+        case "file":
+            return _directory_url(text, accepted)
         case _:
             return _server_url(text, kind, SCHEMES[kind].form if SCHEMES[kind].warehouse else accepted)
 
@@ -167,6 +172,23 @@ def _attached_url(text: str, kind: str) -> str:
     if not place.strip("/"):
         raise Wrong(SCHEMES[kind].form, reason="it names nothing", shown=f"{kind}:{HIDDEN}")
     return f"{kind}:{rest}"
+
+
+def _directory_url(text: str, accepted: str) -> str:
+    """Return the URL of a directory of files; the format stands in it unless it is the default."""
+    address, question, query = text.partition("?")
+    # what is no plain path may hold anything
+    shown = address if re.fullmatch("file:///[A-Za-z0-9._~/ -]*", address) else f"file:{HIDDEN}"
+    path = unquote(address[len("file://") :])
+    if not address.lower().startswith("file:///") or not path.strip("/"):
+        raise Wrong(accepted, reason="it names no directory by its whole path", shown=shown)
+    if "#" in address or re.search(r"[\x00-\x1f\x7f]", path):
+        raise Wrong(accepted, reason="it has a # or a control character in it", shown=shown)
+    if question and query not in {f"format={name}" for name in FORMATS}:
+        raise Wrong(accepted, reason="what stands behind its ? is no format that is known", shown=shown)
+    if Path(path).exists() and not Path(path).is_dir():
+        raise Wrong(accepted, reason="it is a file", shown=shown)
+    return f"file://{quote(path.rstrip('/'))}{'' if query == f'format={FORMATS[0]}' else question + query}"
 
 
 def _server_url(text: str, scheme: str, accepted: str) -> str:

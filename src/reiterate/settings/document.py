@@ -186,7 +186,7 @@ class Document:
         if "url" not in section:
             raise SettingsError(
                 "The setting url is missing.",
-                hint="Give it as duckdb:///FILE or postgresql://HOST/DATABASE.",
+                hint="Give it as duckdb:///FILE, postgresql://HOST/DATABASE or file:///DIRECTORY.",
                 source=where,
             )
         own = Given(section["dataset"], where) if "dataset" in section else DEFAULT_DATASET

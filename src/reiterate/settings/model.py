@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from reiterate.secret import HIDDEN, Secret
 from reiterate.shape import CustomFields, Policy, Shape, Spelling
@@ -22,6 +22,9 @@ API_ADDRESSES: Mapping[str, str] = MappingProxyType(
 
 UNITS: Mapping[str, int] = MappingProxyType({"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1})
 """The units of a duration, in seconds."""
+
+FORMATS = ("parquet", "delta", "iceberg")
+"""How tables in a directory of files may be kept; the first is the default."""
 
 GB = 1_000_000_000
 
@@ -117,7 +120,7 @@ class Destination:
         """Return the destination at *url*, of which no more is shown than where it is."""
         scheme, _, rest = url.partition(":")
         match scheme:
-            case "duckdb":
+            case "duckdb" | "file":
                 shown = url
             case "md" | "ducklake":
                 # a catalog in a database server is told by words, a password among them
@@ -136,8 +139,19 @@ class Destination:
 
     @property
     def path(self) -> Path:
-        """The DuckDB file: ``duckdb:///relative`` to the working directory, or ``duckdb:////absolute``."""
+        """
+        The DuckDB file: ``duckdb:///relative`` to the working directory, or ``duckdb:////absolute``.
+
+        Or the directory of files: ``file:///absolute``.
+        """
+        if self.kind == "file":
+            return Path(unquote(urlsplit(self.url).path))
         return Path(self.url.removeprefix("duckdb:///")).expanduser()
+
+    @property
+    def format(self) -> str:
+        """How tables in a directory of files are kept: one of ``FORMATS``."""
+        return urlsplit(self.url).query.removeprefix("format=") or FORMATS[0]
 
     @property
     def address(self) -> Secret:

@@ -34,6 +34,7 @@ SCHEMES: Mapping[str, Scheme] = {
     ),
     "clickhouse": Scheme("clickhouse://USER:PASSWORD@HOST/DATABASE", "clickhouse", "clickhouse", "clickhouse_driver"),
     "mssql": Scheme("mssql://USER:PASSWORD@HOST/DATABASE", "mssql", "mssql", "pyodbc"),
+    "file": Scheme("file:///DIRECTORY[?format=parquet|delta|iceberg]"),
     "md": Scheme("md:DATABASE", "motherduck"),
     "ducklake": Scheme("ducklake:CATALOG[?data_path=DIRECTORY]", "ducklake"),
 }

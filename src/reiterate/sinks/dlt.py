@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from dlt.destinations.job_client_impl import SqlJobClientBase
     from dlt.destinations.sql_client import SqlClientBase
 
-    from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column
     from reiterate.ledger import Fact
     from reiterate.secret import Secret
@@ -91,6 +90,7 @@ class DltSink(ServerSink, LeasedSink):
     """
 
     ERRORS = (DltException, duckdb.Error, pa.ArrowException, OSError)
+    MODES = False
 
     def __init__(
         self,
@@ -287,7 +287,7 @@ class DltSink(ServerSink, LeasedSink):
             f"CREATE TABLE {client.make_qualified_table_name(table)} ({definitions}){self._dialect.engine}"
         )
 
-    def _add(self, table: str, name: str, type_: Type) -> None:
+    def _add_column(self, table: str, name: str, type_: Type) -> None:
         client = self._live
         client.execute_sql(
             f"ALTER TABLE {client.make_qualified_table_name(table)} {self._dialect.add} "
@@ -405,21 +405,6 @@ class DltSink(ServerSink, LeasedSink):
             return super()._differs_in(column)
         ours, theirs = (self._dialect.json_text.format(f"{side}.{sql.name(column.name)}") for side in "st")
         return f"{ours} IS DISTINCT FROM {theirs}"
-
-    def refresh(self, table: Table) -> None:
-        raise self._not_here("A full refresh", table)
-
-    def _keep(self, batch: Batch, at: datetime) -> None:  # noqa: ARG002
-        if batch.task.history or batch.task.snapshots:
-            raise self._not_here("A history, or snapshots,", batch.task.table)
-
-    def _not_here(self, what: str, table: Table) -> LoadError:
-        return LoadError(
-            f"{what} of a table cannot be had in this destination.",
-            hint="It takes DuckDB, PostgreSQL, or a directory of files; take the setting out, or the flag.",
-            destination=self._shown,
-            table=table.name,
-        )
 
     def _us(self, expression: str) -> str:
         # instants become microseconds where they are read

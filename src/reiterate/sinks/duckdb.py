@@ -46,7 +46,7 @@ class DuckDBDatabase(RelationalSink):
         Type.DATE: "DATE",
         Type.JSON: "JSON",
     }
-    ERRORS = (duckdb.Error,)
+    ERRORS: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(self, database: duckdb.DuckDBPyConnection, dataset: str, shown: object, *, read_only: bool) -> None:
         self._database = database
@@ -160,6 +160,9 @@ class DuckDBSink(DuckDBDatabase):
         with self._transaction():
             self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             self._make_own_tables()
+        self._make_spool()
+
+    def _make_spool(self) -> None:
         try:
             # whoever wrote there is dead: the file's lock is ours
             spools.make(self.spool, hint="It stands beside the destination; remove what is in its place.")

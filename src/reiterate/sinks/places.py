@@ -11,6 +11,7 @@ from reiterate.errors import SettingsError
 from reiterate.settings.schemes import SCHEMES
 from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
+from reiterate.sinks.lake import LakeSink, Parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reiterate.settings import Destination
     from reiterate.settings.schemes import Scheme
     from reiterate.sinks.contract import Sink
+    from reiterate.sinks.lake.change import Format
 
 
 def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
@@ -35,6 +37,9 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
             sink = DuckDBSink(destination.path, destination.dataset, read_only=read_only)
         case "md" | "ducklake":
             sink = AttachedSink(destination.address, destination.dataset, **given)
+        case "file":
+            with _needs(scheme, destination):
+                sink = _lake(destination, read_only=read_only)
         case "postgresql":
             with _needs(scheme, destination):
                 sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
@@ -58,9 +63,23 @@ def look_at(destination: Destination) -> Iterator[Sink | None]:
 def _may_be_there(destination: Destination) -> bool:
     if destination.kind == "duckdb":
         return destination.path.exists()
+    if destination.kind == "file":
+        return LakeSink.ledger_at(destination.path / destination.dataset).exists()
     # a catalog in a database server is told by words
     catalog = destination.url.removeprefix("ducklake:")
     return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
+
+
+def _lake(destination: Destination, *, read_only: bool) -> Sink:
+    root = destination.path / destination.dataset
+    match destination.format:
+        case "delta":
+            files: Format = _module("lake.delta").Delta(root)
+        case "iceberg":
+            files = _module("lake.iceberg").Iceberg(root)
+        case _:
+            files = Parquet(root)
+    return LakeSink(files, read_only=read_only)
 
 
 def _module(name: str) -> Any:  # noqa: ANN401 (a module)
@@ -75,6 +94,6 @@ def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
     except ImportError as error:
         raise SettingsError(
             f"This destination needs a package that is not installed, {error.name or scheme.driver}.",
-            hint=f"Install it with: pip install 'reiterate[{scheme.extra}]'",
+            hint=f"Install it with: pip install 'reiterate[{scheme.extra or destination.format}]'",
             destination=destination.url,
         ) from error

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 
@@ -111,6 +111,8 @@ class RelationalSink(ABC):
     ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
     most_columns: int | None = None
+    MODES: ClassVar[bool] = True
+    """whether tables may be read anew, and have a history and snapshots"""
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
         self.dataset = dataset
@@ -388,14 +390,13 @@ class RelationalSink(ABC):
             return
         for name, type_ in columns.items():
             if name not in there:
-                self._add(table, name, type_)
+                self._add_column(table, name, type_)
 
-    def _add(self, table: str, name: str, type_: Type) -> None:
+    def _add_column(self, table: str, name: str, type_: Type) -> None:
         self._do(f"ALTER TABLE {self._name(table)} ADD COLUMN {sql.name(name)} {self.TYPES[type_]}")
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
-        table = self._name(self._called(batch.task.table))
         if batch.new and not self._occupied(batch):
             added = self._append(batch)
             if added != batch.source_rows:
@@ -406,7 +407,11 @@ class RelationalSink(ABC):
                     loaded=added,
                 )
             return added, 0, 0
-        scope, removed = self._bounds(batch), 0
+        return self._rewrite(batch)
+
+    def _rewrite(self, batch: Batch) -> tuple[int, int, int]:
+        """Merge the rows of *batch* into its scope, or put them in the place of what is there."""
+        table, scope, removed = self._name(self._called(batch.task.table)), self._bounds(batch), 0
         replaces = batch.task.write is Write.REPLACE
         with self._staged(batch, again=replaces) as staged:
             if replaces:
@@ -423,8 +428,12 @@ class RelationalSink(ABC):
 
     def _occupied(self, batch: Batch) -> bool:
         """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
-        found = f"SELECT 1 FROM {self._name(self._called(batch.task.table))} AS t WHERE {self._bounds(batch)} LIMIT 1"
+        found = f"SELECT 1 FROM {self._touchable(batch)} AS t WHERE {self._bounds(batch)} LIMIT 1"
         return batch.cursor_range is not None and bool(self._rows(found))
+
+    def _touchable(self, batch: Batch) -> str:
+        """Return the table expression of the rows that *batch* could touch, and perhaps others."""
+        return self._all(self._called(batch.task.table))
 
     def _insertion_of(self, batch: Batch, staged: str, condition: str = "true") -> str:
         """Return the statement that adds those rows ``s`` of *staged* that fulfil *condition*."""
@@ -510,7 +519,7 @@ class RelationalSink(ABC):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            removed = self._do_removal(self._name(table.name), kept or "true")
+            removed = self._remove(table.name, kept or "true")
             now = datetime.now(UTC)
             if removed and self._there(history_of(table)):
                 self._keep_history(table, self.columns(table), "true", now, gone=True)
@@ -518,12 +527,16 @@ class RelationalSink(ABC):
                 self._keep_snapshot(table, self.columns(table), "true", now)
             return removed
 
+    def _remove(self, table: str, condition: str) -> int:
+        """Remove the rows of which *condition* is true; return how many."""
+        return self._do_removal(self._name(table), condition)
+
     def state(self, table: Table) -> TableState | None:
         columns = names_of(self.columns(table))
         if not columns:
             return None
         newest = self._us(f"max({sql.name(columns[table.cursor])})") if table.cursor else "NULL"
-        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._name(table.name)}")
+        ((rows, newest_us),) = self._rows(f"SELECT count(*), {newest} FROM {self._all(table.name)} AS t")
         return TableState(rows, None if newest_us is None else _moment(newest_us))
 
     # ── a table that is read anew ────────────────────────────────────────────────────────────────────────────────────
@@ -533,6 +546,8 @@ class RelationalSink(ABC):
         return f"{FRESH}{table.name}" if table.name in self._fresh else table.name
 
     def refresh(self, table: Table) -> None:
+        if not self.MODES:
+            raise self._not_here("A full refresh", table)
         columns = self.columns(table)
         if not columns:
             return
@@ -583,6 +598,10 @@ class RelationalSink(ABC):
     def _keep(self, batch: Batch, at: datetime) -> None:
         """Keep, where it is wanted, what the rows were before and are now."""
         task = batch.task
+        if not task.history and not task.snapshots:
+            return
+        if not self.MODES:
+            raise self._not_here("A history, or snapshots,", task.table)
         scope = self._bounds(batch)
         if task.history:
             if isinstance(task.scope, Window) and batch.cursor_range:
@@ -592,6 +611,14 @@ class RelationalSink(ABC):
             self._keep_history(task.table, batch.columns, scope, at, gone=task.write is Write.REPLACE)
         if task.snapshots:
             self._keep_snapshot(task.table, batch.columns, scope, at)
+
+    def _not_here(self, what: str, table: Table) -> LoadError:
+        return LoadError(
+            f"{what} of a table cannot be had in this destination.",
+            hint="It takes DuckDB or PostgreSQL; take the setting out, or the flag.",
+            destination=self._shown,
+            table=table.name,
+        )
 
     def _keep_history(self, table: Table, columns: Collection[Column], scope: str, at: datetime, *, gone: bool) -> None:
         """End the versions of rows in *scope* that are others now (or *gone*), and begin those that they are now."""
@@ -646,18 +673,18 @@ class RelationalSink(ABC):
                 where = within(scope, columns[table.cursor])
             case Part(field, value):
                 where = f"{columns[field]}::VARCHAR = {sql.literal(str(value))}"
-        return self._number(f"SELECT count(*) FROM {self._name(table.name)} WHERE {where}")
+        return self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE {where}")
 
     def doubles(self, table: Table) -> int:
         names = key_of(table, self.columns(table))
         key = [first_of(names)] if isinstance(table.identity, ByFirst) else [*map(sql.name, names)]
         return self._number(
-            f"""SELECT (SELECT count(*) FROM {self._name(table.name)})
-                - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._name(table.name)}) AS d)"""
+            f"""SELECT (SELECT count(*) FROM {self._all(table.name)} AS t)
+                - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._all(table.name)} AS t) AS d)"""
         )
 
     def compare(self, batch: Batch) -> tuple[int, int]:
-        table, scope = self._name(batch.task.table.name), batch.task.scope
+        table, scope = self._all(batch.task.table.name), batch.task.scope
         with self._staged(batch, again=True) as staged:
             missing = self._number(
                 f"""SELECT count(*) FROM {staged} AS s
@@ -684,6 +711,10 @@ class RelationalSink(ABC):
 
     def _name(self, table: str) -> str:
         return f"{self._schema}.{sql.name(table)}"
+
+    def _all(self, table: str) -> str:
+        """Return the table expression of all rows of *table*."""
+        return self._name(table)
 
     def _number(self, query: str) -> int:
         ((number,),) = self._rows(query)
