@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class Number(str):
@@ -55,16 +58,46 @@ def members(text: bytes) -> Members:
 
 def dumps(value: Any, *, escaped: bool = True) -> str:  # noqa: ANN401 (JSON is any)
     """Return JSON text in ASCII; unless *escaped*, characters stand in it as they are, which may be no JSON."""
-    match value:
-        case Number():
-            return str(value)
-        case Members() | dict():
-            pairs = value.items() if isinstance(value, dict) else value
-            inner = (f"{dumps(name, escaped=escaped)}:{dumps(member, escaped=escaped)}" for name, member in pairs)
-            return f"{{{','.join(inner)}}}"
-        case list():
-            return f"[{','.join(dumps(each, escaped=escaped) for each in value)}]"
-        case str() if not escaped:
-            return f'"{value}"'
-        case _:
-            return json.dumps(value)
+    written: list[str] = []
+    left: list[Any] = [value]  # no recursion: values may be nested more deeply than calls
+    while left:
+        match left.pop():
+            case _Mark() | Number() as text:
+                written.append(text)
+            case Members() | dict() as members:
+                pairs = members.items() if isinstance(members, dict) else members
+                left += _enclosed("{}", [(name, _Mark(":"), member) for name, member in pairs])
+            case list() as items:
+                left += _enclosed("[]", [(item,) for item in items])
+            case str() as text if not escaped:
+                written.append(f'"{text}"')
+            case other:
+                written.append(json.dumps(other))
+    return "".join(written)
+
+
+class _Mark(str):
+    """What stands between values."""
+
+    __slots__ = ()
+
+
+def _enclosed(brackets: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return all that stands in an object or array, last things first."""
+    inner = [part for item in items for part in (_Mark(","), *item)]
+    return [_Mark(brackets[0]), *inner[1:], _Mark(brackets[1])][::-1]
+
+
+def numbers(value: Any) -> Iterator[Number]:  # noqa: ANN401 (JSON is any)
+    """Yield every number in a value, in no order."""
+    left: list[Any] = [value]
+    while left:
+        match left.pop():
+            case Number() as number:
+                yield number
+            case Members() as members:
+                left += [member for _, member in members]
+            case list() as items:
+                left += items
+            case _:
+                pass

@@ -222,6 +222,7 @@ HOSTILE = {
     b'"\xff\xfe"': '"\\udcff\\udcfe"',
     b'"lone \\ud83d surrogate"': '"lone \\ud83d surrogate"',
     b'"nul \\u0000"': '"nul \\u0000"',
+    b'{"a":"\xe9","b":' + b"[" * 900 + b"]" * 900 + b"}": '{"a":"\\udce9","b":' + "[" * 900 + "]" * 900 + "}",
     b'{"a":["\\udfff",1.50,null]}': '{"a":["\\udfff",1.50,null]}',
     b'"tab\there"': None,
 }

@@ -60,16 +60,4 @@ def _fits(value: Any, *, finite: bool) -> bool:  # noqa: ANN401 (JSON is any)
     if isinstance(value, exact_json.Number):
         return not finite or value not in NOT_FINITE
     text = exact_json.dumps(value, escaped=False)
-    return not UNFIT.search(text) and not _has_not_finite(value)
-
-
-def _has_not_finite(value: Any) -> bool:  # noqa: ANN401 (JSON is any)
-    match value:
-        case exact_json.Number():
-            return value in NOT_FINITE
-        case exact_json.Members():
-            return any(_has_not_finite(member) for _, member in value)
-        case list():
-            return any(map(_has_not_finite, value))
-        case _:
-            return False
+    return not UNFIT.search(text) and NOT_FINITE.isdisjoint(exact_json.numbers(value))
