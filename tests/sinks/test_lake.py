@@ -301,6 +301,17 @@ def test_nothing_is_there(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+def test_a_process_that_died_at_once(tmp_path: Path) -> None:
+    """A ledger without any table is an empty destination, and can be written."""
+    files = Files(tmp_path)
+    ledger = LakeSink.ledger_at(files.root)
+    ledger.parent.mkdir(parents=True)
+    duckdb.connect(str(ledger)).close()
+    with look_at(Setting.of("default", tmp_path.as_uri(), "iterable")) as sink:
+        assert sink is None
+    assert (1, 0, 0) == numbers(files.load(first_read("10:00", "11:00"), click("10:00")))
+
+
 @pytest.mark.parametrize(("format_", "kind"), [("", Parquet), ("?format=delta", Delta), ("?format=iceberg", Iceberg)])
 def test_a_url_names_the_format(tmp_path: Path, format_: str, kind: type[Format]) -> None:
     """The URL of a directory tells the format, Parquet unless it says otherwise."""

@@ -13,7 +13,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError
-from reiterate.sinks.lake.change import Format
+from reiterate.sinks.lake.change import Format, sync_directory, sync_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +75,9 @@ class Delta(Format):
             table.schema(),
             commit_properties=CommitProperties(app_transactions=[Transaction(APP_ID, change.load)]),
         )
+        log = self.root / change.table / "_delta_log"
+        sync_file(log / f"{self._table(change.table).version():020}.json")
+        sync_directory(log)
 
     def tidy(self, table: str) -> None:
         # files that no version of the last week has

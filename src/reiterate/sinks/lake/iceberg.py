@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -25,7 +26,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from reiterate.catalog.model import Type
-from reiterate.sinks.lake.change import Format
+from reiterate.sinks.lake.change import Format, sync_directory, sync_file
 from reiterate.sinks.lake.labels import NAME
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ TYPES: Mapping[Type, IcebergType] = {
     Type.JSON: StringType(),
 }
 LOAD = "reiterate-load"
+CLOCK_S = 1
+"""So far apart may be the clock and the times that a file system keeps."""
+
 KEPT, KEPT_SNAPSHOTS, MOST_MANIFESTS = timedelta(days=7), 50, 20
 """How long files are kept that left a table, for readers who look back; what is more makes each load slower."""
 
@@ -102,6 +106,7 @@ class Iceberg(Format):
         if any(snapshot.summary and snapshot.summary.get(LOAD) == str(change.load) for snapshot in table.snapshots()):
             return
         self.check(change)
+        began = time.time()
         files = self._data_files(table)
         with table.transaction() as transaction:
             _widen(transaction, change.columns)
@@ -118,6 +123,11 @@ class Iceberg(Format):
             # when it left, for tidy()
             self.path(change.table, name).touch()
         self._shorten(change.table)
+        metadata = self.root / change.table / "metadata"
+        for path in metadata.iterdir():
+            if path.stat().st_mtime >= began - CLOCK_S:
+                sync_file(path)
+        sync_directory(metadata)
 
     def tidy(self, table: str) -> None:
         before = datetime.now(UTC) - self._kept

@@ -113,15 +113,16 @@ class LakeSink(DuckDBSink):
 
     def _check_format(self) -> None:
         found = self._rows(f"SELECT name FROM {self._name(FORMAT)}") if self._there(FORMAT) else []
-        if found == [(self._files.NAME,)]:
+        # a ledger without any table is that of a process that died at once
+        if not found or found == [(self._files.NAME,)]:
             return
         self._database.close()
         raise SettingsError(
-            "The directory holds no dataset of this format.",
+            "The directory holds a dataset of another format.",
             hint="Name the format that it has, or another directory or dataset.",
             directory=self._files.root,
             wanted=self._files.NAME,
-            found=found[0][0] if found else "none",
+            found=found[0][0],
         )
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
@@ -199,6 +200,8 @@ class LakeSink(DuckDBSink):
             }
 
     def _noted(self) -> list[Change]:
+        if not self._there(PENDING):
+            return []
         found = self._rows(f"SELECT change::VARCHAR FROM {self._name(PENDING)} ORDER BY rowid")
         return [Change.from_json(text) for (text,) in found]
 
