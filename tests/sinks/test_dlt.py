@@ -20,7 +20,7 @@ from reiterate.settings import Destination
 from reiterate.settings.schemes import SCHEMES
 from reiterate.sinks import sink_at
 from reiterate.sinks.dialects import DIALECTS, Merging
-from reiterate.sinks.dlt import DltSink, _given
+from reiterate.sinks.dlt import DltSink, _given, _secrets_in
 from tests import postgres, replica
 from tests.sinks import model, suite
 from tests.sinks.batches import again, click, first_read, listed, load, members, numbers, same
@@ -302,6 +302,13 @@ def test_a_warehouse_that_cannot_be_reached(kind: str, url: str) -> None:
         DltSink(kind, Secret(url), "shop", shown=f"{kind}://127.0.0.1")
     assert "The destination cannot be opened." == caught.value.what
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_hidden() -> None:
+    """Passwords, tokens and keys are known as they stand in the address, and as they are meant."""
+    url = "snowflake://me:a%2Fb@acc/db?warehouse=w&token=t%2F1&private_key_passphrase=p&role=r"
+    assert {"a%2Fb", "a/b", "t/1", "t%2F1", "p"} == _secrets_in(url)
+    assert set() == _secrets_in("bigquery://shop?location=EU")
 
 
 def test_names_of_datasets() -> None:

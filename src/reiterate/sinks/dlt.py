@@ -18,7 +18,7 @@ from decimal import Decimal
 from importlib import import_module
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import dlt
 import duckdb
@@ -71,6 +71,9 @@ QUIET = {
 
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 """What dlt quotes nowhere, and what leaves room for the name of the staging dataset."""
+
+SECRET = re.compile("password|passphrase|token|secret|key", re.IGNORECASE)
+"""What is not shown, among the names of what stands behind an address."""
 
 CHUNK_ROWS = 100_000
 
@@ -253,8 +256,7 @@ class DltSink(ServerSink, LeasedSink):
         if isinstance(cause, ConfigurationException) and self._url.reveal() in str(cause):
             return "its address is not understood"
         reason = " ".join(str(cause).split())[:300]
-        password = urlsplit(self._url.reveal()).password or ""
-        for secret in {password, unquote(password)} - {""}:
+        for secret in _secrets_in(self._url.reveal()):
             reason = reason.replace(secret, HIDDEN)
         return reason
 
@@ -277,14 +279,13 @@ class DltSink(ServerSink, LeasedSink):
     def _still_there(self, tables: Collection[str]) -> Collection[str]:
         return {table for table, columns in self._living.get_storage_tables(sorted(tables)) if columns}
 
-    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+    def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:
         # our own notes are read as text
         types = self.TYPES if table not in OWN_TABLES else {**self.TYPES, Type.JSON: self.TYPES[Type.TEXT]}
         client = self._live
         definitions = sql.listed(f"{client.escape_column_name(name)} {types[type_]}" for name, type_ in columns.items())
-        client.execute_sql(
-            f"CREATE TABLE {client.make_qualified_table_name(table)} ({definitions}){self._dialect.engine}"
-        )
+        ordered = None if by is None else client.escape_column_name(by)
+        client.execute_sql(self._dialect.definition(client.make_qualified_table_name(table), definitions, ordered))
 
     def _add(self, table: str, column: Column) -> None:
         client = self._live
@@ -426,6 +427,18 @@ def _plain(value: object) -> object:
             return int(value)
         case _:
             return value
+
+
+def _secrets_in(url: str) -> set[str]:
+    """Return what nobody may see, as it stands in *url* and as it is meant."""
+    parts = urlsplit(url)
+    hidden = [values[-1] for name, values in parse_qs(parts.query).items() if SECRET.search(name)]
+    return {
+        parts.password or "",
+        unquote(parts.password or ""),
+        *hidden,
+        *(quote(each, safe="") for each in hidden),
+    } - {""}
 
 
 def _errors_of(client: SqlClientBase[Any]) -> Iterator[type[Exception]]:

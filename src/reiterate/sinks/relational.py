@@ -169,7 +169,8 @@ class RelationalSink(ABC):
             if not self._there(table):
                 self._make(table, columns)
 
-    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+    def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:  # noqa: ARG002
+        """Make a table, its rows *by* a column where the database can keep them so."""
         definitions = sql.listed(f"{sql.name(name)} {self.TYPES[type_]}" for name, type_ in columns.items())
         self._do(f"CREATE TABLE {self._name(table)} ({definitions})")
 
@@ -358,8 +359,10 @@ class RelationalSink(ABC):
             # a table that a person dropped starts anew; its facts went with it
             for own in (READS, COLUMNS, REFUSALS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
-            self._make(table, {column.name: column.type for column in batch.columns})
-            self._lay_out(batch.task.table, names_of(batch.columns))
+            names = names_of(batch.columns)
+            by = names[batch.task.table.cursor] if batch.task.table.cursor else None
+            self._make(table, {column.name: column.type for column in batch.columns}, by=by)
+            self._lay_out(batch.task.table, names)
         for column in batch.columns:
             if there and column.name not in there:
                 self._add(table, column)
