@@ -14,16 +14,18 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from reiterate.catalog import TABLES
 from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.parse import Parser
 from reiterate.secret import Secret
 from reiterate.settings import Destination
 from reiterate.settings.schemes import SCHEMES
-from reiterate.sinks import sink_at
+from reiterate.sinks import TableState, sink_at
 from reiterate.sinks.dialects import DIALECTS, Merging
 from reiterate.sinks.dlt import DltSink, _given, _secrets_in
 from tests import postgres, replica
 from tests.sinks import model, suite
-from tests.sinks.batches import again, click, first_read, listed, load, members, numbers, same
+from tests.sinks.batches import again, at, click, first_read, listed, load, members, numbers, same, written
 from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
@@ -282,6 +284,31 @@ def test_a_staging_dataset_that_a_dead_process_left(file: OverPostgres) -> None:
         assert (0, 0, 0) == numbers(load(sink, again("10:00", "11:00"), click("10:00")))
     left = f"SELECT 1 FROM pg_namespace WHERE nspname = '{file.dataset}_reiterate_staging'"
     assert [] == replica.execute(file.url, left, file.dataset)
+
+
+# ── reading only ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_looking_at_nothing(file: OverPostgres) -> None:
+    """A dataset that is not there is empty, and looking makes none."""
+    with closing(file.open(read_only=True)) as sink:
+        assert sink.empty
+        assert sink.state(TABLES["users"]) is None
+    there = f"SELECT 1 FROM pg_namespace WHERE nspname LIKE '{file.dataset}%'"
+    assert [] == replica.execute(file.url, there, "public")
+
+
+def test_looking_beside_a_sync(file: OverPostgres, tmp_path: Path) -> None:
+    """Who only looks compares rows while another process holds the dataset, and leaves its spool and lease alone."""
+    file.load(first_read("10:00", "11:00"), click("10:00"), click("10:01", "m2"))
+    with process(hold, file), closing(file.open(read_only=True)) as sink:
+        raw = written(again("10:00", "11:00"), tmp_path, [click("10:00"), click("10:02", "m3")])
+        with closing(Parser(tmp_path)) as parser:
+            made = parser.parse(raw, sink.columns(TABLES["email_click"]))
+        assert (1, 1) == sink.compare(made)
+        assert sink.spool.exists()
+        assert TableState(2, at("10:01")) == sink.state(TABLES["email_click"])
+    assert sink.spool.exists()
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,10 @@ import contextlib
 import os
 import re
 import shutil
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -40,7 +40,6 @@ from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
     from dlt.common.data_types import TDataType
     from dlt.destinations.job_client_impl import SqlJobClientBase
@@ -116,7 +115,6 @@ class DltSink(ServerSink, LeasedSink):
         self._dialect = dialect or DIALECTS[kind]
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
-        self._numbers = count()
         self._held: str | None = None
         self._seen: dict[str, list[str]] = {}
         self._broken = False
@@ -324,7 +322,8 @@ class DltSink(ServerSink, LeasedSink):
         if not batch.source_rows:
             yield f"(SELECT {names} FROM {self._name(batch.task.table.name)} WHERE false)"
             return
-        table = f"staged_{next(self._numbers)}"
+        # of a name of its own: who only looks may stage beside a sync
+        table = f"staged_{uuid.uuid4().hex[:12]}"
         try:
             self._stage(batch, table)
             yield f"(SELECT {sql.listed(map(self._read, batch.columns))} FROM {self._path(table, self._staging)})"
@@ -334,7 +333,7 @@ class DltSink(ServerSink, LeasedSink):
 
     def _stage(self, batch: Batch, table: str) -> None:
         """Bring the rows of *batch* into a table of the staging dataset, JSON as text."""
-        place = self._dlt_place
+        place = batch.raw.path.with_suffix(".dlt")
         hints: dict[str, Any] = {
             column.name: {"data_type": "text" if column.type is Type.JSON else DLT_TYPES[column.type]}
             for column in batch.columns
@@ -347,10 +346,6 @@ class DltSink(ServerSink, LeasedSink):
             pipeline.run(rows, loader_file_format=cast("Any", self._dialect.file))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-
-    @property
-    def _dlt_place(self) -> Path:
-        return self.spool / "dlt"
 
     def _arrow(self, batch: Batch) -> Iterator[pa.RecordBatch]:
         values = sql.listed(
