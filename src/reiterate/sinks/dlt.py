@@ -462,6 +462,9 @@ def _given(kind: str, url: Secret) -> dict[str, Any]:
                 "catalog": parts.path.strip("/"),
             }
             given = {"credentials": {name: value for name, value in access.items() if value}}
+        case "redshift":
+            # its driver is PostgreSQL's, which knows no other scheme
+            given = {"credentials": text.replace("redshift:", "postgresql:", 1) if parts.hostname else None}
         case _:
             given = {"credentials": text if text.partition("://")[2] else None}
     return {name: value for name, value in given.items() if value}
