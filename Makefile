@@ -40,7 +40,7 @@ $(READY): pyproject.toml requirements-dev.txt
 
 lock: $(READY)  ## renew requirements-dev.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --unsafe-package reiterate --extra dev \
+	$(BIN)/pip-compile --quiet --strip-extras --unsafe-package reiterate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev \
 		--output-file requirements-dev.txt pyproject.toml
 
 clean:

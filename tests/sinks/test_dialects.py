@@ -287,3 +287,20 @@ def test_every_statement_in_every_dialect(said: list[str], kind: str) -> None:
         assert (kind == "clickhouse" and statement.startswith("UPDATE")) == unread, text
         kinds.add(statement.split()[0])
     assert {"SELECT", "INSERT", "UPDATE", "DELETE"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("kind", "by", "text"),
+    [
+        ("duckdb", "at", "CREATE TABLE d.t (at X)"),
+        ("bigquery", "at", "CREATE TABLE d.t (at X) CLUSTER BY at"),
+        ("redshift", "at", "CREATE TABLE d.t (at X) SORTKEY (at)"),
+        ("databricks", "at", "CREATE TABLE d.t (at X) CLUSTER BY (at)"),
+        ("databricks", None, "CREATE TABLE d.t (at X)"),
+        ("clickhouse", "at", "CREATE TABLE d.t (at X) ENGINE = MergeTree ORDER BY at SETTINGS allow_nullable_key = 1"),
+        ("clickhouse", None, "CREATE TABLE d.t (at X) ENGINE = MergeTree ORDER BY tuple()"),
+    ],
+)
+def test_tables_are_kept_by_their_replication_key(kind: str, by: str | None, text: str) -> None:
+    """A merge looks at the rows of its window where the warehouse can keep rows by a column."""
+    assert text == DIALECTS[kind].definition("d.t", "at X", by)

@@ -14,16 +14,18 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from reiterate.catalog import TABLES
 from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.parse import Parser
 from reiterate.secret import Secret
 from reiterate.settings import Destination
 from reiterate.settings.schemes import SCHEMES
-from reiterate.sinks import sink_at
+from reiterate.sinks import TableState, sink_at
 from reiterate.sinks.dialects import DIALECTS, Merging
-from reiterate.sinks.dlt import DltSink, _given
+from reiterate.sinks.dlt import DltSink, _given, _secrets_in
 from tests import postgres, replica
 from tests.sinks import model, suite
-from tests.sinks.batches import again, click, first_read, listed, load, members, numbers, same
+from tests.sinks.batches import again, at, click, first_read, listed, load, members, numbers, same, written
 from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ class Suite(SinkSuite):
     @settings(
         derandomize=True,
         deadline=None,
-        max_examples=3,  # a load by dlt takes half a second
+        max_examples=2,  # a load by dlt takes half a second
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
     def test_any_loads(self, place: suite.Destination, steps: list[model.Step]) -> None:
@@ -284,6 +286,31 @@ def test_a_staging_dataset_that_a_dead_process_left(file: OverPostgres) -> None:
     assert [] == replica.execute(file.url, left, file.dataset)
 
 
+# ── reading only ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_looking_at_nothing(file: OverPostgres) -> None:
+    """A dataset that is not there is empty, and looking makes none."""
+    with closing(file.open(read_only=True)) as sink:
+        assert sink.empty
+        assert sink.state(TABLES["users"]) is None
+    there = f"SELECT 1 FROM pg_namespace WHERE nspname LIKE '{file.dataset}%'"
+    assert [] == replica.execute(file.url, there, "public")
+
+
+def test_looking_beside_a_sync(file: OverPostgres, tmp_path: Path) -> None:
+    """Who only looks compares rows while another process holds the dataset, and leaves its spool and lease alone."""
+    file.load(first_read("10:00", "11:00"), click("10:00"), click("10:01", "m2"))
+    with process(hold, file), closing(file.open(read_only=True)) as sink:
+        raw = written(again("10:00", "11:00"), tmp_path, [click("10:00"), click("10:02", "m3")])
+        with closing(Parser(tmp_path)) as parser:
+            made = parser.parse(raw, sink.columns(TABLES["email_click"]))
+        assert (1, 1) == sink.compare(made)
+        assert sink.spool.exists()
+        assert TableState(2, at("10:01")) == sink.state(TABLES["email_click"])
+    assert sink.spool.exists()
+
+
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -302,6 +329,14 @@ def test_a_warehouse_that_cannot_be_reached(kind: str, url: str) -> None:
         DltSink(kind, Secret(url), "shop", shown=f"{kind}://127.0.0.1")
     assert "The destination cannot be opened." == caught.value.what
     assert "hunter2" not in str(caught.value)
+    assert "option" not in str(caught.value)
+
+
+def test_what_is_hidden() -> None:
+    """Passwords, tokens and keys are known as they stand in the address, and as they are meant."""
+    url = "snowflake://me:a%2Fb@acc/db?warehouse=w&token=t%2F1&private_key_passphrase=p&role=r"
+    assert {"a%2Fb", "a/b", "t/1", "t%2F1", "p"} == _secrets_in(url)
+    assert set() == _secrets_in("bigquery://shop?location=EU")
 
 
 def test_names_of_datasets() -> None:
@@ -340,6 +375,8 @@ def test_a_missing_extra_is_named(kind: str) -> None:
             },
         ),
         ("databricks", "databricks://", {}),
+        ("redshift", "redshift://me:x@h:5439/db", {"credentials": "postgresql://me:x@h:5439/db"}),
+        ("redshift", "redshift://", {}),
     ],
 )
 def test_addresses_as_dlt_takes_them(kind: str, url: str, given_: dict[str, object]) -> None:

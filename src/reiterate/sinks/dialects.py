@@ -47,7 +47,10 @@ class Dialect:
     types: Mapping[Type, str] = field(default_factory=dict)
     """where they are not what dlt would take"""
     nullable: str = "{}"
-    engine: str = ""
+    behind: str = ""
+    """what stands behind the columns of a new table"""
+    behind_by: str = ""
+    """the same, where its rows can be kept by a column"""
     add: str = "ADD COLUMN"
     rules: tuple[Rule, ...] = ()
     escapes: tuple[tuple[str, str], ...] = ()
@@ -55,6 +58,11 @@ class Dialect:
     end: str = ""
     file: str | None = None
     """the format of files that dlt loads: where several would do, the one that keeps every value"""
+
+    def definition(self, table: str, columns: str, by: str | None) -> str:
+        """Return the statement that makes a table of names and columns that are quoted; it is not translated."""
+        behind = self.behind_by.format(by) if by and self.behind_by else self.behind
+        return f"CREATE TABLE {table} ({columns}){behind}"
 
     def translate(self, statement: str) -> str:
         tree: exp.Expr = sqlglot.parse_one(statement, read="postgres")
@@ -213,6 +221,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "bigquery",
         json_read="PARSE_JSON({}, wide_number_mode => 'round')",
         json_text="TO_JSON_STRING({})",
+        behind_by=" CLUSTER BY {}",
         file="parquet",
         escapes=(("%", "%%"),),
     ),
@@ -222,9 +231,10 @@ DIALECTS: Mapping[str, Dialect] = {
         ddl=True,
         json_read="PARSE_JSON({})",
         json_text="JSON_SERIALIZE({})",
+        behind_by=" SORTKEY ({})",
         rules=(_no_alias_to_delete_from,),
     ),
-    "databricks": Dialect("databricks", transactions=False, file="parquet"),
+    "databricks": Dialect("databricks", transactions=False, behind_by=" CLUSTER BY ({})", file="parquet"),
     "mssql": Dialect(
         "tsql",
         ddl=True,
@@ -239,7 +249,8 @@ DIALECTS: Mapping[str, Dialect] = {
         transactions=False,
         file="parquet",
         nullable="Nullable({})",
-        engine=" ENGINE = MergeTree ORDER BY tuple()",
+        behind=" ENGINE = MergeTree ORDER BY tuple()",
+        behind_by=" ENGINE = MergeTree ORDER BY {} SETTINGS allow_nullable_key = 1",
         rules=(_instants_of_clickhouse, _delete_of_clickhouse, _anti_join_of_clickhouse, _update_of_clickhouse),
         escapes=((";", "\\x3B"),),
     ),

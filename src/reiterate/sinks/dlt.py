@@ -13,12 +13,12 @@ import contextlib
 import os
 import re
 import shutil
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from itertools import count
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import dlt
 import duckdb
@@ -40,7 +40,6 @@ from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
     from dlt.common.data_types import TDataType
     from dlt.destinations.job_client_impl import SqlJobClientBase
@@ -71,6 +70,9 @@ QUIET = {
 
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 """What dlt quotes nowhere, and what leaves room for the name of the staging dataset."""
+
+SECRET = re.compile("password|passphrase|token|secret|key", re.IGNORECASE)
+"""What is not shown, among the names of what stands behind an address."""
 
 CHUNK_ROWS = 100_000
 
@@ -114,7 +116,6 @@ class DltSink(ServerSink, LeasedSink):
         self._dialect = dialect or DIALECTS[kind]
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
-        self._numbers = count()
         self._held: str | None = None
         self._seen: dict[str, list[str]] = {}
         self._broken = False
@@ -254,8 +255,7 @@ class DltSink(ServerSink, LeasedSink):
         if isinstance(cause, ConfigurationException) and self._url.reveal() in str(cause):
             return "its address is not understood"
         reason = " ".join(str(cause).split())[:300]
-        password = urlsplit(self._url.reveal()).password or ""
-        for secret in {password, unquote(password)} - {""}:
+        for secret in _secrets_in(self._url.reveal()):
             reason = reason.replace(secret, HIDDEN)
         return reason
 
@@ -278,14 +278,13 @@ class DltSink(ServerSink, LeasedSink):
     def _still_there(self, tables: Collection[str]) -> Collection[str]:
         return {table for table, columns in self._living.get_storage_tables(sorted(tables)) if columns}
 
-    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+    def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:
         # our own notes are read as text
         types = self.TYPES if table not in OWN_TABLES else {**self.TYPES, Type.JSON: self.TYPES[Type.TEXT]}
         client = self._live
         definitions = sql.listed(f"{client.escape_column_name(name)} {types[type_]}" for name, type_ in columns.items())
-        client.execute_sql(
-            f"CREATE TABLE {client.make_qualified_table_name(table)} ({definitions}){self._dialect.engine}"
-        )
+        ordered = None if by is None else client.escape_column_name(by)
+        client.execute_sql(self._dialect.definition(client.make_qualified_table_name(table), definitions, ordered))
 
     def _add_column(self, table: str, name: str, type_: Type) -> None:
         client = self._live
@@ -324,7 +323,8 @@ class DltSink(ServerSink, LeasedSink):
         if not batch.source_rows:
             yield f"(SELECT {names} FROM {self._name(batch.task.table.name)} WHERE false)"
             return
-        table = f"staged_{next(self._numbers)}"
+        # of a name of its own: who only looks may stage beside a sync
+        table = f"staged_{uuid.uuid4().hex[:12]}"
         try:
             self._stage(batch, table)
             yield f"(SELECT {sql.listed(map(self._read, batch.columns))} FROM {self._path(table, self._staging)})"
@@ -334,7 +334,7 @@ class DltSink(ServerSink, LeasedSink):
 
     def _stage(self, batch: Batch, table: str) -> None:
         """Bring the rows of *batch* into a table of the staging dataset, JSON as text."""
-        place = self._dlt_place
+        place = batch.raw.path.with_suffix(".dlt")
         hints: dict[str, Any] = {
             column.name: {"data_type": "text" if column.type is Type.JSON else DLT_TYPES[column.type]}
             for column in batch.columns
@@ -347,10 +347,6 @@ class DltSink(ServerSink, LeasedSink):
             pipeline.run(rows, loader_file_format=cast("Any", self._dialect.file))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-
-    @property
-    def _dlt_place(self) -> Path:
-        return self.spool / "dlt"
 
     def _arrow(self, batch: Batch) -> Iterator[pa.RecordBatch]:
         values = sql.listed(
@@ -429,6 +425,18 @@ def _plain(value: object) -> object:
             return value
 
 
+def _secrets_in(url: str) -> set[str]:
+    """Return what nobody may see, as it stands in *url* and as it is meant."""
+    parts = urlsplit(url)
+    hidden = [values[-1] for name, values in parse_qs(parts.query).items() if SECRET.search(name)]
+    return {
+        parts.password or "",
+        unquote(parts.password or ""),
+        *hidden,
+        *(quote(each, safe="") for each in hidden),
+    } - {""}
+
+
 def _errors_of(client: SqlClientBase[Any]) -> Iterator[type[Exception]]:
     """Yield what the driver of a warehouse raises, for dlt hands out some of it as it is."""
     driver: Any = client.dbapi
@@ -455,6 +463,9 @@ def _given(kind: str, url: Secret) -> dict[str, Any]:
                 "catalog": parts.path.strip("/"),
             }
             given = {"credentials": {name: value for name, value in access.items() if value}}
+        case "redshift":
+            # its driver is PostgreSQL's, which knows no other scheme
+            given = {"credentials": text.replace("redshift:", "postgresql:", 1) if parts.hostname else None}
         case _:
             given = {"credentials": text if text.partition("://")[2] else None}
     return {name: value for name, value in given.items() if value}

@@ -177,7 +177,8 @@ class RelationalSink(ABC):
             if not self._there(table):
                 self._make(table, columns)
 
-    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+    def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:  # noqa: ARG002
+        """Make a table, its rows *by* a column where the database can keep them so."""
         definitions = sql.listed(f"{sql.name(name)} {self.TYPES[type_]}" for name, type_ in columns.items())
         self._do(f"CREATE TABLE {self._name(table)} ({definitions})")
 
@@ -378,8 +379,10 @@ class RelationalSink(ABC):
             # a table that a person dropped starts anew; its facts went with it
             for own in (READS, COLUMNS, REFUSALS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
-            self._make(table, types)
-            self._lay_out(batch.task.table, self._name(table), names_of(batch.columns))
+            names = names_of(batch.columns)
+            cursor = batch.task.table.cursor
+            self._make(table, types, by=names[cursor] if cursor else None)
+            self._lay_out(batch.task.table, self._name(table), names)
         self._make_as_wide(table, types)
 
     def _make_as_wide(self, table: str, columns: Mapping[str, Type]) -> None:

@@ -265,7 +265,7 @@ class LakeSink(DuckDBSink):
     def _noted_for(self, table: str) -> bool:
         return any(change.table == table for change in self._pending)
 
-    def _make(self, table: str, columns: Mapping[str, Type]) -> None:
+    def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:
         if not self._is_own(table):
             if self._files.has(table):
                 raise LoadError(
@@ -276,7 +276,7 @@ class LakeSink(DuckDBSink):
                 )
             self._do(f"DROP TABLE IF EXISTS {self._name(table)}")
             self._draft(table)
-        super()._make(table, columns)
+        super()._make(table, columns, by=by)
 
     def _types(self, table: str) -> dict[str, str]:
         """Return the columns of a table and their types, in order."""
