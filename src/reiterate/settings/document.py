@@ -175,7 +175,8 @@ class Document:
         return Destination.of("default", url, checked("dataset", dataset or DEFAULT_DATASET, values.dataset))
 
     def _url(self, setting: str, given: Given) -> str:
-        if key.reference(given.value)[0]:
+        # file:PATH refers to a file with the URL, file:///PATH is one
+        if key.reference(given.value)[0] and not str(given.value).strip().lower().startswith("file://"):
             if self.environ is None:
                 return DEFAULT_URL
             given = key.follow(given, environ=self.environ, base=self.path.parent, setting=setting)
