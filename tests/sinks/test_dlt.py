@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from reiterate.catalog import TABLES
+from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, SettingsError
 from reiterate.parse import Parser
 from reiterate.secret import Secret
@@ -25,7 +26,20 @@ from reiterate.sinks.dialects import DIALECTS, Merging
 from reiterate.sinks.dlt import DltSink, _given, _secrets_in
 from tests import postgres, replica
 from tests.sinks import model, suite
-from tests.sinks.batches import again, at, click, first_read, listed, load, members, numbers, same, written
+from tests.sinks.batches import (
+    again,
+    at,
+    click,
+    first_read,
+    listed,
+    load,
+    members,
+    numbers,
+    same,
+    user,
+    window,
+    written,
+)
 from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
@@ -137,7 +151,7 @@ DIALECTS_THAT_PROMISE_LESS = {
     "definitions apart": replace(DIALECTS["duckdb"], ddl=False),
     "rows first": ROWS_FIRST,
     "in turn": replace(ROWS_FIRST, merging=Merging.IN_TURN),
-    "anew": replace(ROWS_FIRST, merging=Merging.ANEW),
+    "anew": replace(ROWS_FIRST, merging=Merging.ANEW, as_text=(Type.JSON, Type.DATE)),
 }
 
 
@@ -171,7 +185,11 @@ def less(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_rows_are_right_whatever_is_promised(less: PromisesLess) -> None:
-    """Rows are appended, merged, replaced and removed as anywhere, and columns grow."""
+    """Rows are appended, merged, replaced and removed as anywhere, and columns grow; old days stay what they are."""
+    born = user("a@example.com", "10:00", birthday="1931-02-28", tags=["x"])
+    assert (1, 0, 0) == numbers(less.load(window("users", "10:00", "11:00"), born))
+    assert "date" == less.columns("users")["birthday"]
+    assert same("users", [born]) == less.has("users")
     assert (2, 0, 0) == numbers(less.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", colour="red")))
     outcome = less.load(again("10:00", "11:00"), click("10:10", colour="blue", size=1), click("10:20", "new"))
     assert ((1, 1, 0), ["size"]) == (numbers(outcome), [column.name for column in outcome.new_columns])

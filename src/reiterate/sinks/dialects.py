@@ -46,6 +46,8 @@ class Dialect:
     json_text: str = "{}"
     types: Mapping[Type, str] = field(default_factory=dict)
     """where they are not what dlt would take"""
+    as_text: tuple[Type, ...] = (Type.JSON,)
+    """what is staged as text, for dlt's type would not hold all of it"""
     nullable: str = "{}"
     behind: str = ""
     """what stands behind the columns of a new table"""
@@ -120,6 +122,9 @@ def _instants_of_clickhouse(node: exp.Expr) -> exp.Expr:
     """Return an instant to the microsecond: a plain cast would end at the second."""
     if isinstance(node, exp.Cast) and node.to.is_type("timestamptz"):
         return exp.cast(node.this, "DateTime64(6, 'UTC')", dialect="clickhouse")
+    if isinstance(node, exp.Cast) and node.to.is_type("date"):
+        # days before 1970 are beyond its Date
+        return exp.cast(node.this, "Nullable(Date32)", dialect="clickhouse")
     return node
 
 
@@ -248,6 +253,8 @@ DIALECTS: Mapping[str, Dialect] = {
         merging=Merging.ANEW,
         transactions=False,
         file="parquet",
+        types={Type.DATE: "Date32"},
+        as_text=(Type.JSON, Type.DATE),
         nullable="Nullable({})",
         behind=" ENGINE = MergeTree ORDER BY tuple()",
         behind_by=" ENGINE = MergeTree ORDER BY {} SETTINGS allow_nullable_key = 1",

@@ -151,7 +151,7 @@ class DltSink(ServerSink, LeasedSink):
         self._make_spool()
 
     def close(self) -> None:
-        if not self._read_only:
+        if self._holder:
             with contextlib.suppress(LoadError, *self.ERRORS):
                 self._check_lease()
                 self._drop_staging()
@@ -333,10 +333,10 @@ class DltSink(ServerSink, LeasedSink):
                 self._live.drop_tables(table)
 
     def _stage(self, batch: Batch, table: str) -> None:
-        """Bring the rows of *batch* into a table of the staging dataset, JSON as text."""
+        """Bring the rows of *batch* into a table of the staging dataset."""
         place = batch.raw.path.with_suffix(".dlt")
         hints: dict[str, Any] = {
-            column.name: {"data_type": "text" if column.type is Type.JSON else DLT_TYPES[column.type]}
+            column.name: {"data_type": "text" if column.type in self._dialect.as_text else DLT_TYPES[column.type]}
             for column in batch.columns
         }
         try:
@@ -351,7 +351,7 @@ class DltSink(ServerSink, LeasedSink):
     def _arrow(self, batch: Batch) -> Iterator[pa.RecordBatch]:
         values = sql.listed(
             f"{sql.name(column.name)}::VARCHAR AS {sql.name(column.name)}"
-            if column.type is Type.JSON
+            if column.type in self._dialect.as_text
             else sql.name(column.name)
             for column in batch.columns
         )
@@ -360,7 +360,10 @@ class DltSink(ServerSink, LeasedSink):
     def _read(self, column: Column) -> str:
         """Return the expression of a staged value as the table has it."""
         name = sql.name(column.name)
-        return f"{self._dialect.json_read.format(name)} AS {name}" if column.type is Type.JSON else name
+        if column.type not in self._dialect.as_text:
+            return name
+        read = self._dialect.json_read.format(name) if column.type is Type.JSON else f"CAST({name} AS {column.type})"
+        return f"{read} AS {name}"
 
     def _drop_staging(self) -> None:
         """Drop what a process that died has left."""

@@ -31,6 +31,9 @@ LEASE = timedelta(minutes=10)
 class LeasedSink(RelationalSink):
     """A dataset that one process at a time may hold."""
 
+    _holder: str = ""
+    """who we are; nobody before there is a lease"""
+
     def _make_lease(self) -> None:
         """
         Hold the dataset from now on.

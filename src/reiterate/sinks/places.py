@@ -92,8 +92,11 @@ def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
         raise SettingsError(
-            f"This destination needs a package that is not installed, {error.name or scheme.driver}.",
+            f"This destination needs a package that {'is not installed' if missing else 'cannot be loaded'}, "
+            f"{error.name or scheme.driver}.",
             hint=f"Install it with: pip install 'reiterate[{scheme.extra or destination.format}]'",
             destination=destination.url,
+            reason=None if missing else error.msg,
         ) from error
