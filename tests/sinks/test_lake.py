@@ -31,6 +31,7 @@ from tests.sinks.batches import (
     again,
     at,
     batch,
+    broken,
     click,
     fact,
     first_read,
@@ -102,7 +103,7 @@ class LakeSuite(SinkSuite):
     @settings(
         derandomize=True,
         deadline=None,
-        max_examples=6,
+        max_examples=4,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
     def test_any_loads(self, place: Destination, steps: list[model.Step]) -> None:
@@ -263,6 +264,18 @@ def test_a_load_that_cannot_be_completed_is_taken_back(tmp_path: Path, kind: typ
     assert same("email_click", [click_on(0, "m1"), click_on(1, "m1")]) == files.has("email_click")
     assert (0, 2, 0) == numbers(files.load(both, *rows))
     assert same("email_click", rows) == files.has("email_click")
+
+
+def test_a_dropped_table_is_not_there_after_a_load_that_failed(files: Files) -> None:
+    """A load that would have made a table anew, and failed, leaves it dropped."""
+    files.load(first_read("10:00", "11:00"), click("10:00"))
+    files.drop("email_click")
+    with closing(files.open()) as sink:
+        made = batch(sink, first_read("11:00", "12:00"), [click("11:00")])
+        with pytest.raises(LoadError, match="broken off"):
+            sink.load(broken(made, "m1"), fact(made))
+        assert () == sink.columns(TABLES["email_click"])
+        assert sink.state(TABLES["email_click"]) is None
 
 
 # ── locks, formats, other people's files ─────────────────────────────────────────────────────────────────────────────
@@ -436,7 +449,7 @@ def test_delta_keeps_what_left_for_a_week(tmp_path: Path) -> None:
 def test_iceberg_stays_short(tmp_path: Path) -> None:
     """However many loads there are, snapshots and manifests stay few, and what left long ago goes."""
     files = IcebergFiles(tmp_path)
-    rows = [click(f"10:{number:02d}", f"m{number}") for number in range(30)]
+    rows = [click(f"10:{number:02d}", f"m{number}") for number in range(24)]
     with closing(LakeSink(Iceberg(files.root, kept=timedelta(0), kept_snapshots=5))) as sink:
         sink.begin(RUN)
         for row in rows:

@@ -37,7 +37,7 @@ def sync(simulator: Simulator, destination: str) -> RunFinished:
 def test_first_second_and_third_sync(tmp_path: Path, format_: str) -> None:
     """All arrives exactly; a second sync adds nothing; a third brings what changed; the ledger agrees with the rows."""
     place, destination = replica.Lake(tmp_path / "lake", format_), url(tmp_path / "lake", format_)
-    with Simulator(WorldOptions(days=3, events_per_day=200, seed=3), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=2, events_per_day=150, seed=3), ServerOptions(api_key=KEY)) as simulator:
         assert Status.SUCCEEDED is sync(simulator, destination).status
         assert {} == replica.differences(place, simulator)
         second = sync(simulator, destination)
@@ -54,7 +54,7 @@ def test_ten_kills(tmp_path: Path, format_: str) -> None:
     """10 times kill -9 at random moments, each followed by a run, lose nothing and double nothing."""
     moments = random.Random(10)
     place, destination = replica.Lake(tmp_path / "lake", format_), url(tmp_path / "lake", format_)
-    with Simulator(WorldOptions(days=2, events_per_day=150, seed=2), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=2, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
         for _ in range(KILLS):
             with start(simulator, destination) as process:
                 some_loads(process, moments.randrange(1, 9))

@@ -148,15 +148,17 @@ class LakeSink(DuckDBSink):
     def _atomic(self) -> Iterator[None]:
         if self._checked:
             self._settle()
-        self._drafts.clear()
-        with super()._atomic():
-            yield
-            for table, draft in self._drafts.items():
-                change = self._change(table, draft)
-                self._do(f"INSERT INTO {self._name(PENDING)} VALUES ({change.load}, {sql.literal(change.to_json())})")
-        if self._drafts:
-            self._touched |= self._drafts.keys()
+        try:
+            with super()._atomic():
+                yield
+                for change in [self._change(table, draft) for table, draft in self._drafts.items()]:
+                    values = f"{change.load}, {sql.literal(change.to_json())}"
+                    self._do(f"INSERT INTO {self._name(PENDING)} VALUES ({values})")
+            changed = {*self._drafts}
+        finally:
             self._drafts.clear()
+        if changed:
+            self._touched |= changed
             self._settle()
 
     def _settle(self) -> None:
