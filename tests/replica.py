@@ -65,12 +65,18 @@ def as_source(columns: Sequence[tuple[str, str | None, str]], values: Sequence[A
         if value is None:
             continue
         if field is None:
-            found |= json.loads(value, parse_float=exact)
+            found |= dict(_member(*one) for one in json.loads(value, parse_float=exact).items())
         else:
             assert field not in found, f"{field} has two values"
             is_json = type_ == "json" or name.endswith("__v_raw")
             found[field] = json.loads(value, parse_float=exact) if is_json else _one_form(value)
     return found
+
+
+def _member(name: str, value: Any) -> tuple[str, Any]:
+    """Return a field that stands in an object with others; what no database holds is JSON text under a marked name."""
+    marked = name.removeprefix("\x1araw ")
+    return marked, value if marked == name else json.loads(value, parse_float=exact)
 
 
 def exact(number: str) -> float | int:
@@ -165,7 +171,9 @@ def _iso(moment: datetime) -> str:
 
 def counted(found: Iterable[Row]) -> Counter[str]:
     """Count equal rows; 16 and 16.0 are the same number."""
-    return Counter(json.dumps({field: _number(value) for field, value in row.items()}, sort_keys=True) for row in found)
+    return Counter(
+        json.dumps({field: _number(_one_form(value)) for field, value in row.items()}, sort_keys=True) for row in found
+    )
 
 
 def _number(value: Any) -> Any:

@@ -16,7 +16,7 @@ from reiterate.flow import Column, Status
 from reiterate.sinks import DuckDBSink, TableState
 from tests import replica
 from tests.sinks.batches import again, at, batch, click, fact, first_read, listed, load, members, numbers, same
-from tests.sinks.suite import RUN, Destination, SinkSuite, hold, process
+from tests.sinks.suite import RUN, Destination, OneByOne, SinkSuite, hold, process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ class File(Destination):
             return database.execute(last).fetchall()
 
 
-class TestDuckDB(SinkSuite):
+class TestDuckDB(OneByOne, SinkSuite):
     """All that every destination must do."""
 
     kind = File

@@ -10,7 +10,7 @@ import pytest
 from reiterate.secret import Secret
 from reiterate.sinks.postgres import PostgresSink
 from tests import postgres, replica
-from tests.sinks.suite import Destination, SinkSuite
+from tests.sinks.suite import Destination, OneByOne, SinkSuite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Dataset(Destination):
         replica.execute(self.url, f"DROP TABLE {table}", self.dataset)
 
 
-class TestPostgres(SinkSuite):
+class TestPostgres(OneByOne, SinkSuite):
     """All that every destination must do."""
 
     kind = Dataset

@@ -56,23 +56,7 @@ def test_anything_can_be_read_back(shape: Shape, loads: list[list[Row]], *, agai
             for rows in [*sent, *(sent if again else ())]:
                 load_lines(sink, task, [f"{json.dumps(row)}\n".encode() for row in rows])
         found = replica.rows(file, "users")
-        custom = replica.execute(file, "SELECT email, custom_fields FROM users") if _has_custom(file) else []
-    objects = {email: _customs(text) for email, text in custom}
-    assert same("users", [_spelled(row) for rows in sent for row in rows]) == replica.counted(
-        {**row, **objects.get(row["email"], {})} for row in found
-    )
-
-
-def _has_custom(file: Path) -> bool:
-    return bool(replica.execute(file, "SELECT 1 FROM _reiterate_columns WHERE column_name = 'custom_fields'"))
-
-
-def _customs(text: str | None) -> Row:
-    """Return the fields that stand in one object; values that no database holds are JSON text under a marked name."""
-    found: Row = json.loads(text or "{}")
-    read = {name: json.loads(value) if name.startswith("\x1araw ") else value for name, value in found.items()}
-    (plain,) = replica.expected("users", [{name.removeprefix("\x1araw "): value for name, value in read.items()}])
-    return plain
+    assert same("users", [_spelled(row) for rows in sent for row in rows]) == replica.counted(found)
 
 
 def _spelled(row: Row) -> Row:

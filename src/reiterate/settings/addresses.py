@@ -147,7 +147,7 @@ def destination_url(value: object) -> str:
         case "md" | "ducklake":
             return _attached_url(text, kind)
         case "file":
-            return _directory_url(text, accepted)
+            return _directory_url(text, SCHEMES["file"].form)
         case _:
             return _server_url(text, kind, SCHEMES[kind].form if SCHEMES[kind].warehouse else accepted)
 

@@ -29,6 +29,10 @@ class Merging(Enum):
     ANEW = "by DELETE, then INSERT"
 
 
+NOT_AS_LITERALS = (Type.JSON, Type.DOUBLE)
+"""What dlt cannot write into an INSERT: NaN and the infinities are no literals."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """
@@ -58,6 +62,8 @@ class Dialect:
     escapes: tuple[tuple[str, str], ...] = ()
     """what the driver would take for something else"""
     end: str = ""
+    most_columns: int = 1000
+    """more would not fit into a table, or a row, or the memory of those who write it"""
     file: str | None = None
     """the format of files that dlt loads: where several would do, the one that keeps every value"""
 
@@ -213,7 +219,12 @@ def _read_from(query: exp.Expr) -> exp.Expr:
 DIALECTS: Mapping[str, Dialect] = {
     "duckdb": Dialect("duckdb", ddl=True, json_read="CAST({} AS JSON)"),
     "postgres": Dialect(
-        "postgres", merging=Merging.IN_TURN, ddl=True, json_read="CAST({} AS JSONB)", file="insert_values"
+        "postgres",
+        merging=Merging.IN_TURN,
+        ddl=True,
+        json_read="CAST({} AS JSONB)",
+        file="insert_values",
+        as_text=NOT_AS_LITERALS,
     ),
     "snowflake": Dialect(
         "snowflake",
@@ -237,6 +248,7 @@ DIALECTS: Mapping[str, Dialect] = {
         json_read="PARSE_JSON({})",
         json_text="JSON_SERIALIZE({})",
         behind_by=" SORTKEY ({})",
+        as_text=NOT_AS_LITERALS,
         rules=(_no_alias_to_delete_from,),
     ),
     "databricks": Dialect("databricks", transactions=False, behind_by=" CLUSTER BY ({})", file="parquet"),
@@ -244,6 +256,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "tsql",
         ddl=True,
         types={Type.JSON: "nvarchar(max)"},
+        most_columns=300,
         add="ADD",
         rules=(_no_alias_to_delete_from, _unicode),
         end=";",

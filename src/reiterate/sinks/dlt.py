@@ -114,6 +114,7 @@ class DltSink(ServerSink, LeasedSink):
             )
         super().__init__("", dataset, shown, read_only=read_only)
         self._dialect = dialect or DIALECTS[kind]
+        self.most_columns = self._dialect.most_columns
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
         self._held: str | None = None
@@ -355,7 +356,8 @@ class DltSink(ServerSink, LeasedSink):
             else sql.name(column.name)
             for column in batch.columns
         )
-        yield from self._reader.sql(f"SELECT {values} FROM ({batch.query})").to_arrow_reader(CHUNK_ROWS)
+        rows = self._query(f"SELECT {values} FROM ({batch.query})", len(batch.columns))
+        yield from rows.to_arrow_reader(CHUNK_ROWS)
 
     def _read(self, column: Column) -> str:
         """Return the expression of a staged value as the table has it."""

@@ -204,9 +204,7 @@ class PostgresSink(ServerSink):
         """Bring the rows of *batch* into a table that is there; return how many there were."""
         file = batch.raw.path.with_suffix(".csv")
         values = sql.listed(map(_as_text, batch.columns))
-        self._reader.execute(
-            f"COPY (SELECT {values} FROM ({batch.query})) TO {sql.literal(file)} (FORMAT csv, HEADER false)"
-        )
+        self._query(f"SELECT {values} FROM ({batch.query})", len(batch.columns)).to_csv(str(file), header=False)
         names = sql.listed(map(sql.name, names_in(batch)))
         with file.open("rb") as rows, self._live.cursor() as cursor:
             with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode()) as copy:

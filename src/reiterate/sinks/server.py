@@ -10,7 +10,7 @@ import duckdb
 
 from reiterate import sql
 from reiterate.sinks import spools
-from reiterate.sinks.duckdb import CONFIG
+from reiterate.sinks.duckdb import CONFIG, WIDE
 from reiterate.sinks.relational import RelationalSink
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class ServerSink(RelationalSink):
     @abstractmethod
     def _place(self) -> str:
         """What tells this database from any other."""
+
+    def _query(self, query: str, columns: int) -> duckdb.DuckDBPyRelation:
+        """Return the rows of a batch's query; wide ones are read by one thread, for which there is memory."""
+        self._reader.execute("SET threads = 1" if columns > WIDE else "RESET threads")
+        return self._reader.sql(query)
 
     @property
     def spool(self) -> Path:
