@@ -31,8 +31,6 @@ WIDE = 100
 SLICE_BYTES = 100_000_000
 """So much of a file at a time is merged into a wide table."""
 
-STAGED = "staged"
-
 
 class DuckDBDatabase(RelationalSink):
     """A schema of a database that DuckDB has attached."""
@@ -99,12 +97,12 @@ class DuckDBDatabase(RelationalSink):
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
-        if not again:
+        if not again and len(batch.columns) <= WIDE:
             yield f"({batch.query})"
             return
-        self._do(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {batch.query}")
-        yield STAGED
-        self._do(f"DROP TABLE {STAGED}")
+        self._do(f"CREATE OR REPLACE TEMP TABLE staged AS {batch.query}")
+        yield "staged"
+        self._do("DROP TABLE staged")
 
     def _append(self, batch: Batch) -> int:
         return self._do(f"INSERT INTO {self._name(self._called(batch.task.table))} BY NAME {batch.query}")
@@ -120,17 +118,15 @@ class DuckDBDatabase(RelationalSink):
 
     def _merge_wide(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         """Merge in steps, and slices, for which there is memory."""
-        if staged == STAGED:
-            return super()._merge(batch, staged, scope)
         slices = batch.raw.size_bytes // SLICE_BYTES + 1
         key = f"hash(coalesce({sql.listed(map(sql.name, batch.key))}))"
         added = changed = 0
         for number in range(slices):
             some = f"SELECT * FROM {staged} WHERE {key} % {slices} = {number}"
-            self._do(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS {some}")
-            of_slice = super()._merge(batch, STAGED, scope)
+            self._do(f"CREATE OR REPLACE TEMP TABLE slice AS {some}")
+            of_slice = super()._merge(batch, "slice", scope)
             added, changed = added + of_slice[0], changed + of_slice[1]
-        self._do(f"DROP TABLE {STAGED}")
+        self._do("DROP TABLE slice")
         return added, changed
 
     def _us(self, expression: str) -> str:

@@ -400,17 +400,19 @@ class RelationalSink(ABC):
 
     def _write(self, batch: Batch) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
-        if batch.new and not self._occupied(batch):
-            added = self._append(batch)
-            if added != batch.source_rows:
-                raise LoadError(
-                    "A load has another number of rows than were read.",
-                    table=batch.task.table.name,
-                    rows=batch.source_rows,
-                    loaded=added,
-                )
-            return added, 0, 0
-        return self._rewrite(batch)
+        if not batch.source_rows and batch.task.write is not Write.REPLACE:
+            return 0, 0, 0
+        if self._occupied(batch):
+            return self._rewrite(batch)
+        added = self._append(batch)
+        if batch.new and added != batch.source_rows:
+            raise LoadError(
+                "A load has another number of rows than were read.",
+                table=batch.task.table.name,
+                rows=batch.source_rows,
+                loaded=added,
+            )
+        return added, 0, 0
 
     def _rewrite(self, batch: Batch) -> tuple[int, int, int]:
         """Merge the rows of *batch* into its scope, or put them in the place of what is there."""
@@ -430,9 +432,8 @@ class RelationalSink(ABC):
         return added, changed
 
     def _occupied(self, batch: Batch) -> bool:
-        """Whether rows lie in the range of a batch all the same: with another window's, or their facts were removed."""
-        found = f"SELECT 1 FROM {self._touchable(batch)} AS t WHERE {self._bounds(batch)} LIMIT 1"
-        return batch.cursor_range is not None and bool(self._rows(found))
+        """Whether rows are there that the batch could touch; else there is nothing to merge with."""
+        return bool(self._rows(f"SELECT 1 FROM {self._touchable(batch)} AS t WHERE {self._bounds(batch)} LIMIT 1"))
 
     def _touchable(self, batch: Batch) -> str:
         """Return the table expression of the rows that *batch* could touch, and perhaps others."""

@@ -330,6 +330,10 @@ class LakeSink(DuckDBSink):
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _occupied(self, batch: Batch) -> bool:
+        # what is merged joins files that are there, so that they stay few
+        return not batch.new or super()._occupied(batch)
+
     def _append(self, batch: Batch) -> int:
         return self._write_file(batch.task.table.name, Label.of(batch).new_name(), names_in(batch), batch.query)
 
