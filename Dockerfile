@@ -4,7 +4,7 @@ FROM python:3.13-slim
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN pip install --no-cache-dir . && rm -rf /src
+RUN pip install --no-cache-dir '.[postgres,delta,iceberg]' && rm -rf /src
 
 WORKDIR /data
 ENTRYPOINT ["reiterate"]
