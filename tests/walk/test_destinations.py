@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +17,7 @@ from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import postgres, replica
 from tests.cli.command import reiterate as command
 from tests.conftest import KEY, settings
-from tests.walk.test_kill import some_loads, start
+from tests.walk.test_kill import kill_and_go_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,21 +59,9 @@ def test_three_syncs(place: Path | str, project_type: str) -> None:
 
 def test_ten_kills(place: Path | str) -> None:
     """Ten times kill -9 at random moments, then one run: nothing is lost, nothing doubled."""
-    moments = random.Random(10)
-    killed = 0
     with Simulator(WorldOptions(days=4, events_per_day=800, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        for _ in range(KILLS):
-            with start(simulator, place) as process:
-                some_loads(process, moments.randrange(1, 10))
-                time.sleep(moments.uniform(0, 0.15))
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-            killed += process.returncode == -signal.SIGKILL
-        with start(simulator, place) as last:
-            last.communicate()
-        assert 0 == last.returncode
+        kill_and_go_on(simulator, place, KILLS)
         assert {} == replica.differences(place, simulator)
-    assert KILLS == killed
 
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────

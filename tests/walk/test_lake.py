@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +12,7 @@ from reiterate.settings.model import FORMATS
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY, settings
-from tests.walk.test_kill import some_loads, start
+from tests.walk.test_kill import kill_and_go_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,19 +49,9 @@ def test_first_second_and_third_sync(tmp_path: Path, format_: str) -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_ten_kills(tmp_path: Path, format_: str) -> None:
     """10 times kill -9 at random moments, each followed by a run, lose nothing and double nothing."""
-    moments = random.Random(10)
     place, destination = replica.Lake(tmp_path / "lake", format_), url(tmp_path / "lake", format_)
     with Simulator(WorldOptions(days=2, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        for _ in range(KILLS):
-            with start(simulator, destination) as process:
-                some_loads(process, moments.randrange(1, 9))
-                time.sleep(moments.uniform(0, 0.15))
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-            assert -signal.SIGKILL == process.returncode
-        with start(simulator, destination) as last:
-            last.communicate()
-        assert 0 == last.returncode
+        kill_and_go_on(simulator, destination, KILLS)
         assert {} == replica.differences(place, simulator)
         found = reiterate.verify(**settings(simulator, destination))
         assert [] == [problem for one in found for problem in one.problems]
