@@ -6,8 +6,12 @@ import tempfile
 import warnings
 from functools import cache
 from itertools import count
+from typing import TYPE_CHECKING
 
 import psycopg
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # no runtime directory in containers
@@ -22,6 +26,16 @@ def address() -> str:
     directory = tempfile.mkdtemp(prefix="reiterate-postgres-")
     uri: str = get_server(directory, cleanup_mode="delete").get_uri()
     return uri
+
+
+def new_server(directory: Path) -> str:
+    """Return the address of a server in *directory*, which is there until it is stopped."""
+    uri: str = get_server(str(directory), cleanup_mode=None).get_uri()
+    return uri
+
+
+def stop(directory: Path) -> None:
+    get_server(str(directory), cleanup_mode="stop").cleanup()
 
 
 def new_database() -> str:

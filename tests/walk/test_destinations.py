@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import reiterate
-from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.flow import RunFinished, Status
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import postgres, replica
@@ -127,6 +127,23 @@ def test_a_connection_that_breaks(simulator: Simulator) -> None:
     assert 1 == len(last.problems)
     assert Status.SUCCEEDED is sync(simulator, url).status
     assert {} == replica.differences(url, simulator)
+
+
+def test_a_server_that_goes_away(simulator: Simulator, tmp_path: Path) -> None:
+    """A server that is gone for good ends the sync with a reason; once it is back, the next sync goes on."""
+    url = postgres.new_server(tmp_path / "server")
+
+    def lose_it() -> None:
+        for event in reiterate.sync(**settings(simulator, url, window_in_days=0.25)):
+            if type(event).__name__ == "Loaded":
+                postgres.stop(tmp_path / "server")
+
+    with pytest.raises(LoadError, match=r"The destination refused a load\."):
+        lose_it()
+    assert url == postgres.new_server(tmp_path / "server")
+    assert Status.SUCCEEDED is sync(simulator, url).status
+    assert {} == replica.differences(url, simulator)
+    postgres.stop(tmp_path / "server")
 
 
 def test_a_database_that_holds_no_unicode(simulator: Simulator) -> None:

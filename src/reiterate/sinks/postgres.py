@@ -68,6 +68,8 @@ class PostgresSink(ServerSink):
         super().__init__(sql.name(dataset), dataset, shown, read_only=read_only)
         self._url = url
         self._connection = self._first_connection()
+        info = self._connection.info
+        self._reached = f"{info.host}:{info.port}/{info.dbname}"
         self._beside: psycopg.Connection[tuple[Any, ...]] | None = None
         if read_only:
             return
@@ -83,8 +85,7 @@ class PostgresSink(ServerSink):
 
     @property
     def _place(self) -> str:
-        info = self._connection.info
-        return f"{info.host}:{info.port}/{info.dbname}"
+        return self._reached
 
     def close(self) -> None:
         super().close()
