@@ -52,7 +52,7 @@ def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int) -> None:
     killed = 0
     for _ in range(kills):
         with start(simulator, place) as process:
-            some_loads(process, moments.randrange(1, 14))
+            some_loads(process, moments.randrange(1, 9))
             time.sleep(moments.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             process.communicate()
