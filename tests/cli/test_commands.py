@@ -211,6 +211,8 @@ def test_a_connection_from_create_to_delete(simulator: Simulator) -> None:
     )
     assert re.search(r"^city ", shown_again.out, re.MULTILINE)
     assert "omit_columns" not in Path("reiterate.toml").read_text()
+    kept = reiterate("connection", "metadata", "shop", "--table", "users", "--set", "history=true", SHOP_KEY=KEY)
+    assert "Kept with history." in kept.out
     chosen = reiterate("connection", "metadata", "shop", "--select", "email_open,users", SHOP_KEY=KEY)
     assert "campaigns" not in chosen.out
     assert 0 == reiterate("sync", "--connection", "shop", SHOP_KEY=KEY).status

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reiterate.errors import SettingsError
 from reiterate.settings import Secret, load
+from reiterate.settings.document import TABLE_SETTINGS
 from reiterate.settings.edit import delete_connection, list_connections, save_connection, update_connection
 
 if TYPE_CHECKING:
@@ -69,6 +70,29 @@ def refusal(change: Any, *args: Any, **kwargs: Any) -> str:
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_any_setting_of_a_table() -> None:
+    """A file in which tables have settings of their own can be changed, whatever they are."""
+    own: dict[str, object] = {
+        "start_date": "09/01/2026",
+        "window_in_days": 7,
+        "lookback": "1d",
+        "lists": ["1"],
+        "schema_policy": "freeze",
+        "column_names": "source",
+        "custom_fields": "json",
+        "columns": ["ip"],
+        "omit_columns": ["city"],
+        "hash_columns": ["email"],
+        "full_refresh": True,
+        "history": True,
+        "snapshots": False,
+    }
+    assert {*TABLE_SETTINGS} == own.keys()
+    save_connection(FILE, "kept", NEW, {"list_users": own})
+    update_connection(FILE, "kept", {"region": "EU"})
+    assert own == plain()["connections"]["kept"]["table"]["list_users"]
 
 
 def test_no_file_has_no_connections() -> None:

@@ -39,6 +39,7 @@ ASKED = {
 """What `connection create` asks for, with its words and its defaults."""
 
 LISTS = {"lists", "columns", "omit_columns", "hash_columns"}
+SWITCHES = {"full_refresh", "history", "snapshots"}
 
 app = typer.Typer(help="Create, test, change and delete connections to Iterable projects.", no_args_is_help=True)
 
@@ -117,11 +118,13 @@ class _Draft:
 
 
 def _written(values: dict[str, Any]) -> dict[str, object]:
-    """Return settings as they stand in the file: numbers as numbers, names as lists; nothing for those to remove."""
+    """Return settings as they stand in the file: numbers, truths, lists of names; nothing for those to remove."""
     written: dict[str, object] = dict(values)
     for setting in ("window_in_days", "rate_limit_factor"):
         with contextlib.suppress(KeyError, ValueError):
             written[setting] = float(str(written[setting]))
+    for setting in SWITCHES & written.keys():
+        written[setting] = {"true": True, "false": False}.get(str(written[setting]).lower(), written[setting])
     for setting in LISTS & written.keys():
         names = [name.strip() for name in str(written[setting]).split(",")]
         written[setting] = None if names == ["none"] else names

@@ -78,6 +78,9 @@ def reading(table: Table, own: Reading) -> None:
         f"Fields that are not listed: schema_policy {shape.policy}, custom_fields {shape.custom_fields}, "
         f"column_names {shape.spelling}."
     )
+    kept = (("full_refresh", own.full_refresh), ("history", own.history), ("snapshots", own.snapshots))
+    if wanted := [setting for setting, is_set in kept if is_set]:
+        console.print(f"Kept with {', '.join(wanted)}.")
     for setting, names in (("columns", shape.only), ("omit_columns", shape.omitted), ("hash_columns", shape.hashed)):
         if names:
             console.print(f"{setting}: {', '.join(names)}", markup=False)
