@@ -52,13 +52,18 @@ class Export:
     """
     Rows from ``GET /api/export/data.json``, by windows of the replication key.
 
-    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6), *declares* the path
-    that tells the types of the project's own fields, where there is one.
+    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6), *formerly* what it
+    was called before, *declares* the path that tells the types of the project's own fields, where there is one.
     """
 
     data_type: str
     path: str = "/api/export/data.json"
     declares: str = ""
+    formerly: str = ""
+
+    def exports(self, data_type: str) -> bool:
+        """Whether this is the data type; Iterable does not tell case apart (FACTS.md 8.6)."""
+        return data_type.lower() in {self.data_type.lower(), self.formerly.lower()}
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,11 @@ class Table:
     def listed(self) -> bool:
         """Whether the table is read whole by each sync."""
         return not isinstance(self.read, Export)
+
+    @property
+    def takes_few_calls(self) -> bool:
+        """Whether a sync asks but a handful of times, whatever the project holds, and not where calls are scarce."""
+        return isinstance(self.read, Listing)
 
     def knows(self, field: str | None) -> bool:
         """Return whether a column of *field* needs no explanation: it is technical, or in the catalog."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from reiterate import catalog
 from reiterate.api import Client, Pacer, limit_of
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS, TABLES
 from reiterate.flow import Status
 from reiterate.library.several import Several
 from reiterate.settings import API_ADDRESSES, load
@@ -43,6 +44,7 @@ def settings(connection: str | None = None, *, config: Path | str | None = None,
         overrides=values,
         environ=os.environ,
         known_tables=TABLES,
+        groups=GROUPS,
         now=now_utc(),
     )
 
@@ -56,7 +58,7 @@ def connection_of(
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    return [table for name, table in TABLES.items() if connection.tables is None or name in connection.tables]
+    return catalog.tables_of(connection.tables)
 
 
 def client_of(connection: Connection, stop: Flag) -> Client:

@@ -165,7 +165,8 @@ class Connection:
     One Iterable project, and how it is replicated.
 
     *start* is aware UTC midnight, *window* the upper bound of one export request, in whole seconds; *gateway* nothing
-    for a direct way, *tables* nothing for all. At most *spool_bytes* of raw files lie on disk at a time.
+    for a direct way, *tables* the names of those that are replicated. At most *spool_bytes* of raw files lie on
+    disk at a time.
     """
 
     name: str
@@ -176,7 +177,7 @@ class Connection:
     ca_bundle: Path | None
     region: str
     api_address: str
-    tables: tuple[str, ...] | None
+    tables: tuple[str, ...]
     lookback: timedelta
     rate_limit_factor: float
     destination: Destination
@@ -221,7 +222,7 @@ def describe(connection: Connection) -> dict[str, str]:
         "ca_bundle": str(connection.ca_bundle or "none"),
         "region": connection.region,
         "api_address": connection.api_address,
-        "tables": "all" if connection.tables is None else ", ".join(connection.tables),
+        "tables": ", ".join(connection.tables),
         "lookback": duration(connection.lookback),
         "rate_limit_factor": f"{connection.rate_limit_factor:g}",
         "spool_in_gb": f"{connection.spool_bytes / GB:.10g}",
