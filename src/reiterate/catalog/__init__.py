@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from reiterate.catalog.audience import AUDIENCE
+from reiterate.catalog.content import CONTENT
 from reiterate.catalog.entities import ENTITIES
 from reiterate.catalog.events import EVENTS, event_of
+from reiterate.catalog.metrics import METRICS
 from reiterate.catalog.model import Export
 from reiterate.catalog.users import USERS
 
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
     from reiterate.catalog.model import Table
 
 TABLES: Mapping[str, Table] = MappingProxyType(
-    {table.name: table for table in sorted((*ENTITIES, *EVENTS, *USERS), key=lambda table: table.name)}
+    {
+        table.name: table
+        for table in sorted((*ENTITIES, *AUDIENCE, *CONTENT, *METRICS, *EVENTS, *USERS), key=lambda table: table.name)
+    }
 )
 """Every table by its name, in alphabetical order."""
 

@@ -101,5 +101,8 @@ def remember(pacer: Pacer, sink: Sink, ledger: Ledger, now: datetime) -> None:
         pacer.rest()  # it died, and nobody knows when
     for table in TABLES.values():
         limit = limit_of(table.read.path)
-        ages_s = [(now - fact.read_at).total_seconds() for fact in ledger.of(table.name) if fact.lane == "direct"]
-        pacer.remember(limit, (age_s for age_s in ages_s if age_s < limit.period_s))
+        for fact in ledger.of(table.name):
+            # one request was sent when reading began; of several, all may have been at its end
+            age_s = (now - fact.read_at).total_seconds() - (fact.seconds if fact.requests > 1 else 0)
+            if fact.lane == "direct" and age_s < limit.period_s:
+                pacer.remember(limit, [age_s] * min(fact.requests, limit.calls))

@@ -339,8 +339,7 @@ def own_settings(
         hash_columns=_own("hash_columns", given, where, partial(values.columns, fixed=known.clear)) or (),
         full_refresh=_own("full_refresh", given, where, values.switch) or False,
         history=_own("history", given, where, partial(values.switch, refused="" if known.changes else STAYS)) or False,
-        snapshots=_own("snapshots", given, where, partial(values.switch, refused="" if known.listed else FLOWS))
-        or False,
+        snapshots=_own("snapshots", given, where, partial(values.switch, refused="" if known.listed else FLOWS)),
     )
     if found.hash_columns and not salted:
         raise SettingsError(

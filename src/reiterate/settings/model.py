@@ -82,7 +82,7 @@ class TableSettings:
     hash_columns: tuple[str, ...] = ()
     full_refresh: bool = False
     history: bool = False
-    snapshots: bool = False
+    snapshots: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Reading:
 
     *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none. *shape* says which
     columns are wanted. With *full_refresh* every sync reads the table anew, *history* keeps what its rows were,
-    *snapshots* its rows of each day.
+    *snapshots* its rows of each day; nothing means as the catalog has it.
     """
 
     start: datetime
@@ -102,7 +102,7 @@ class Reading:
     shape: Shape = field(default_factory=Shape)
     full_refresh: bool = False
     history: bool = False
-    snapshots: bool = False
+    snapshots: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def describe(connection: Connection) -> dict[str, str]:
             f"custom_fields = {own.custom_fields}" if own.custom_fields else "",
             "full_refresh" if own.full_refresh else "",
             "history" if own.history else "",
-            "snapshots" if own.snapshots else "",
+            "" if own.snapshots is None else "snapshots" if own.snapshots else "no snapshots",
             *(
                 f"{setting} = {', '.join(names)}"
                 for setting, names in (
