@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reiterate.simulator import brand, events
 from reiterate.simulator.entities import Entities
 from reiterate.simulator.people import Person, people
+from reiterate.simulator.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,6 +101,7 @@ class World:
         self.campaigns = self._campaigns()
         self.metadata = self._metadata()
         self.entities = Entities(self)
+        self.results = Results(self)
         total = options.days * options.events_per_day
         self.people = people(self, self._random, options.users or max(20, min(total // 20, 50_000)))
         self.members = self._members()
@@ -112,6 +114,10 @@ class World:
     def _ms(self, share: float) -> int:
         """Return an instant as entities carry it: epoch milliseconds (FACTS.md 7.2)."""
         return int((self.start_s + share * (self.end_s - self.start_s)) * 1000) + self._random.randrange(1000)
+
+    def ms(self, share: float) -> int:
+        """Return an instant so far into the time of the project, always the same."""
+        return int((self.start_s + share * (self.end_s - self.start_s)) * 1000) + int(share * 997) % 1000
 
     def _message_types(self) -> list[Row]:
         found: list[Row] = []
@@ -256,6 +262,10 @@ class World:
                 return [json.loads(encode(person.profile)) for person in self.people]
             case _ if table in DATA_TYPES:
                 return list(self.timelines[DATA_TYPES[table]].rows())
+            case (
+                "campaign_metrics" | "experiments" | "experiment_metrics" | "experiment_totals" | "experiment_variants"
+            ):
+                return list(self.results.truth(table))
             case _:
                 return self.entities.truth(table)
 
@@ -305,6 +315,7 @@ class World:
         self._change_people(random, fraction)
         self._change_entities(random)
         self.entities.change(random)
+        self.results.change()
 
     def _change_events(self, data_type: str, timeline: Timeline, random: Random, *, since: int, share: float) -> None:
         for index in range(bisect_left(timeline.at, since), len(timeline.at)):
