@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS, TABLES
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.cli.command import reiterate
@@ -32,6 +32,7 @@ COMMANDS = [
     "destination test",
 ]
 FILE = Path("iterable.duckdb")
+DEFAULT = GROUPS["default"]
 
 
 def start(simulator: Simulator) -> str:
@@ -96,7 +97,7 @@ def test_sync_without_a_file(simulator: Simulator) -> None:
     assert 0 == ended.status
     assert "All tables are up to date." in ended.out
     assert {} == replica.differences(FILE, simulator)
-    for table in TABLES:
+    for table in DEFAULT:
         assert table in ended.out
     assert ["iterable.duckdb"] == [path.name for path in Path().iterdir()]
 
@@ -111,7 +112,7 @@ def test_json_logs(simulator: Simulator) -> None:
     assert ["run_started", "run_finished"] == [lines[0]["event"], lines[-1]["event"]]
     assert "succeeded" == lines[-1]["status"]
     loaded = sum(line["rows"] for line in lines if line["event"] == "loaded")
-    assert sum(len(simulator.truth(table)) for table in TABLES) == loaded == lines[-1]["rows"]
+    assert sum(len(simulator.truth(table)) for table in DEFAULT) == loaded == lines[-1]["rows"]
 
 
 def test_some_tables_failed(simulator: Simulator) -> None:
@@ -176,7 +177,7 @@ def test_plan_and_status(simulator: Simulator) -> None:
     assert "No sync yet." in before.out
     reiterate("sync", *flags[:2], simulator=simulator)
     after = json.loads(reiterate("status", *flags, "--json", simulator=simulator).out)
-    assert {table: len(simulator.truth(table)) for table in TABLES} == {
+    assert {table: len(simulator.truth(table)) for table in DEFAULT} == {
         table["table"]: table["rows"] for table in after["tables"]
     }
     assert "succeeded" == after["runs"][0]["status"]
@@ -341,7 +342,7 @@ def test_connection_test_tells_missing_rights_apart() -> None:
         assert "email_open: The API key is valid, but has no right to this resource." in ended.out
         assert "campaigns: ok" in ended.out
         assert "list_users: ok" in ended.out
-        assert set(TABLES) == {line.partition(":")[0] for line in ended.out.splitlines()}
+        assert set(DEFAULT) == {line.partition(":")[0] for line in ended.out.splitlines()}
         assert len(simulator.requests) <= 10
 
 
