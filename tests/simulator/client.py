@@ -116,6 +116,11 @@ class Client:
         assert 200 == answer.status, answer.data
         return json.loads(answer.data)
 
+    def start(self, **document: str) -> BaseHTTPResponse:
+        """Start an export job."""
+        with urllib3.PoolManager(retries=False, headers={"Api-Key": KEY}) as pool:
+            return pool.request("POST", f"{self.url}/api/export/start", json=document)
+
     def control(self, name: str, body: object = None) -> bytes:
         """Use a control of the simulator; they want no key."""
         with urllib3.PoolManager(retries=False) as pool:
