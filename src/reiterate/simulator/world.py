@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import brand, events
 from reiterate.simulator.entities import Entities
+from reiterate.simulator.events import DATA_TYPES
 from reiterate.simulator.people import Person, people
 from reiterate.simulator.results import Results
 
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
     from reiterate.simulator.options import WorldOptions
 
 Row = dict[str, Any]
-
-DATA_TYPES = {
-    # table of the replica: dataTypeName as the swagger spells it
-    "email_bounce": "emailBounce",
-    "email_click": "emailClick",
-    "email_complaint": "emailComplaint",
-    "email_open": "emailOpen",
-    "email_send": "emailSend",
-    "email_send_skip": "emailSendSkip",
-    "email_subscribe": "emailSubscribe",
-    "email_unsubscribe": "emailUnSubscribe",
-}
 
 TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
 TEMPLATE_MEDIA = ("Email", "Push", "InApp", "SMS")
@@ -321,9 +310,7 @@ class World:
         for index in range(bisect_left(timeline.at, since), len(timeline.at)):
             if random.random() < share:
                 row = json.loads(timeline.lines[index])
-                row |= (
-                    {"city": "Genève", "isBot": True} if data_type in {"emailOpen", "emailClick"} else {"note": "seen"}
-                )
+                row |= events.CHANGED.get(data_type, {"note": "seen"})
                 timeline.lines[index] = encode(row)
 
     def _change_people(self, random: Random, fraction: float) -> None:
