@@ -28,7 +28,7 @@ ACTIVITY = (
         "journeyExit",
         "One row per user who left a journey.",
         ("workflowId", "entranceTime"),
-        Field("workflowId", Type.BIGINT, "The journey."),
+        Field("workflowId", Type.BIGINT, "The journey; joins to journeys.id."),
         Field("workflowName", Type.TEXT, "The journey's name."),
         Field("entranceTime", Type.TIMESTAMP, "When the user entered it."),
         Field("exitTime", Type.TIMESTAMP, "When the user left it."),

@@ -31,7 +31,7 @@ MESSAGE = (CAMPAIGN_ID, TEMPLATE_ID, MESSAGE_ID)
 UNLISTED_MESSAGE = (CAMPAIGN_ID, UNLISTED_TEMPLATE_ID, MESSAGE_ID)
 """A message of web push, embedded messaging, WhatsApp or RCS (FACTS.md 12)."""
 
-WORKFLOW_ID = Field("workflowId", Type.BIGINT, "The journey that caused it.")
+WORKFLOW_ID = Field("workflowId", Type.BIGINT, "The journey that caused it; joins to journeys.id.")
 MESSAGE_TYPE_ID = Field("messageTypeId", Type.BIGINT, "The message type; joins to message_types.id.")
 CHANNEL_ID = Field("channelId", Type.BIGINT, "The channel; joins to channels.id.")
 CONTENT_ID = Field("contentId", Type.BIGINT, "The version of the template's content.")
