@@ -78,13 +78,13 @@ ACTIVITY: Mapping[str, Kind] = {
         variants=(
             {
                 "workflowId": one_of(501233),
-                "workflowName": one_of("Welcome series"),
+                "workflowName": one_of("Spring edit series 0"),
                 "exitReason": one_of("JourneyCompleted"),
                 "exitNodeId": one_of("n-17"),
             },
             {
                 "workflowId": one_of(501240),
-                "workflowName": one_of("Cart reminder"),
+                "workflowName": one_of("Birthday treat series 7"),
                 "exitReason": one_of("ExitRule"),
                 "exitRuleId": one_of("er-2"),
             },
