@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reiterate import library
+import reiterate
 from reiterate.catalog import TABLES
 from reiterate.cli import words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.parse import first_columns
-from reiterate.settings import duration
 from reiterate.shape import Shape
 from reiterate.windows import Window
 
@@ -68,6 +66,8 @@ def describe(table: Table, shape: Shape | None = None) -> None:
 
 def reading(table: Table, own: Reading) -> None:
     """Print how a connection replicates one table: its columns, from when on, and what becomes of new fields."""
+    from reiterate.settings import duration
+
     describe(table, own.shape)
     console, shape = words.out(), own.shape
     console.print(
@@ -102,6 +102,8 @@ def described(table: Table) -> dict[str, Any]:
 
 
 def _columns(table: Table, shape: Shape) -> list[tuple[dict[str, Any], str]]:
+    from reiterate.parse import first_columns
+
     abouts = {field.name: field.about for field in table.fields}
     return [
         (
@@ -119,7 +121,7 @@ def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
 
     Asks Iterable only for its lists and metadata tables; changes nothing.
     """
-    found = library.plan(**settings)
+    found = reiterate.plan(**settings)
     if as_json:
         words.out().print_json(json.dumps(_planned(found)))
         return
@@ -151,7 +153,7 @@ def _by_table(tasks: Sequence[Task]) -> dict[str, list[Task]]:
     return found
 
 
-def _planned(found: library.Plan) -> dict[str, Any]:
+def _planned(found: reiterate.Plan) -> dict[str, Any]:
     return {
         "tasks": [
             {"table": task.table.name, "part": str(task.scope), "write": task.write.value} for task in found.tasks
@@ -165,7 +167,7 @@ def _planned(found: library.Plan) -> dict[str, Any]:
 @with_settings
 def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
     """Show per table its rows, how fresh they are, when it was last read, and what is left to read."""
-    found = library.status(**settings)
+    found = reiterate.status(**settings)
     if as_json:
         words.out().print_json(json.dumps(_stated(found), default=str))
         return
@@ -213,7 +215,7 @@ def verify(
 
     Ends with status 0 when all agrees, 3 when some table differs, 1 when nothing could be compared.
     """
-    found = list(library.verify(source=source, sample=sample, **settings))
+    found = list(reiterate.verify(source=source, sample=sample, **settings))
     if as_json:
         words.out().print_json(json.dumps([_verified(one) for one in found]))
     else:
@@ -255,7 +257,7 @@ def _left(due: Sequence[Task]) -> str:
     return f"{words.duration(seconds)} in {len(windows)} window{'s' * (len(windows) > 1)}"
 
 
-def _stated(found: library.ConnectionStatus) -> dict[str, Any]:
+def _stated(found: reiterate.ConnectionStatus) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "connection": found.connection.name,
