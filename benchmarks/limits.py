@@ -3,8 +3,8 @@ Time under Iterable's limits: a first sync of a year of everything, the incremen
 
 The simulator enforces the limits, and time is scaled: with a factor of 10 a minute's calls pass in six seconds. What is
 told are seconds as they would be without scaling, beside the least that the limits allow (``reiterate plan``). The
-brand is small, so that limits are what counts; as Reiterate's own work is told ten times as long as it takes, the figure
-is more than it would be.
+brand is small, so that limits are what counts; as Reiterate's own work is told ten times as long as it takes, the
+figure is more than it would be.
 
 What the peers need is reckoned, not run, for their clocks cannot be scaled: the exports that their sources ask for, one
 after the other, at 4 a minute, with their waits after a 429 (tap-iterable 1.0.1: windows of 30 days, 30 s; Airbyte's
