@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REITERATE, POSTGRES, FLOOR = "Reiterate → DuckDB", "Reiterate → PostgreSQL", "floor: curl, read_json"
 SERVER, TAP, PYAIRBYTE = "server: curl to /dev/null", "tap-iterable → target-duckdb", "PyAirbyte → DuckDB cache"
 OPENS, SENDS = "emailOpen", "emailSend with transactionalData"
-SPOOL_MB = 4 * 2**30 / 1e6
+SPOOL_MB = 4000
 LAST = 3
 """So many of the first and of the last windows are compared, by their medians."""
 
@@ -258,10 +258,12 @@ def _ratio(results: Results, one: tuple[str, str], other: tuple[str, str], part:
 
 def _server(results: Results) -> float | None:
     """Return the server's speed as a multiple of that of the fastest client, where that is least."""
-    found = []
-    for _, figures in _groups(results.parts.get("throughput", ())):
-        server = next(one for one in figures if one.name == SERVER)
-        found.append(server.rows_per_s / max(one.rows_per_s for one in figures if one is not server))
+    found = (
+        server.rows_per_s / max(one.rows_per_s for one in figures if one is not server)
+        for _, figures in _groups(results.parts.get("throughput", ()))
+        for server in figures
+        if server.name == SERVER
+    )
     return min(found, default=None)
 
 
