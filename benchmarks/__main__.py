@@ -11,6 +11,7 @@ makes tables and plots anew.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ def main() -> None:
     asked = parser.parse_args()
     if strange := {*asked.parts} - {*PARTS, "flame", "report"}:
         parser.error(f"there is no part {', '.join(sorted(strange))}")
+    if missing := [program for program in ("curl", "git") if not shutil.which(program)]:
+        parser.error(f"{' and '.join(missing)} must be installed")
     results = Results.read(asked.scale)
     results.directory.mkdir(parents=True, exist_ok=True)
     for part in asked.parts or [*PARTS, "flame"]:

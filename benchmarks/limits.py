@@ -45,7 +45,7 @@ def measure(scale: float, _runs: int = 1) -> Iterator[Figure]:
     with ways.scratch() as directory:
         yield from _year(max(int(DAYS * scale), 40), directory)
     with ways.scratch() as directory:
-        yield _lists(max(int(LISTS * scale), 20), directory)
+        yield _lists(max(int(LISTS * scale), 150), directory)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import count, repeat
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -48,7 +49,7 @@ def test_rows_arrive(make: type, tmp_path: Path) -> None:
 
 def test_memory_and_failures_of_a_pipeline(tmp_path: Path) -> None:
     """Memory is that of all processes at a time; whichever fails, the job fails; what takes too long is stopped."""
-    python = ["python3", "-c", "import time; held = b'x' * 100_000_000; time.sleep(1)"]
+    python = [sys.executable, "-c", "import time; held = b'x' * 100_000_000; time.sleep(1)"]
     assert 200 < processes.spend([[python, python]], tmp_path).peak_mb < 300
     with pytest.raises(processes.JobError, match="ended with 1"):
         processes.spend([[["false"], ["cat"]]], tmp_path)
