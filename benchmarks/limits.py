@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import reiterate
 from benchmarks import ways
 from benchmarks.figures import Figure
+from reiterate.catalog.model import Export
 from reiterate.flow import Loaded, RunFinished, Status
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 
@@ -77,7 +78,7 @@ def _sync(chosen: dict[str, Any]) -> Synced:
 def _year(days: int, directory: Path) -> Iterator[Figure]:
     """Replicate everything of *days*, then what an hour brings."""
     options = ServerOptions(api_key=KEY, limits=True, rate_limit_factor=FACTOR, job_seconds=2 / FACTOR)
-    exports = sum("export" in table.endpoint for table in reiterate.tables())
+    exports = sum(isinstance(table.read, Export) for table in reiterate.tables())
     with Simulator(WorldOptions(days=days, events_per_day=200, seed=1), options) as simulator:
         chosen = _settings(simulator, directory, FACTOR)
         for group, peers in (

@@ -17,6 +17,7 @@ from benchmarks import ways, workloads
 from benchmarks.figures import figure
 from benchmarks.processes import spend
 from benchmarks.wire import serving
+from reiterate.catalog.model import Export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def measure(_scale: float, runs: int) -> Iterator[Figure]:
     with ways.scratch() as directory:
         helps = [spend([[[sys.executable, "-m", "reiterate", "--help"]]], directory) for _ in range(HELPS)]
         yield figure("start", "reiterate --help", helps)
-    exports = [table.name for table in reiterate.tables() if "export" in table.endpoint]
+    exports = [table.name for table in reiterate.tables() if isinstance(table.read, Export)]
     for tables in (exports[:1], exports):
         yield _nothing_new(tables, runs)
 

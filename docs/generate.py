@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 import reiterate
-from reiterate.api import limit_of
 from reiterate.catalog.model import ByEvent, ByFields, ByFirst
-from reiterate.cli.show import described
+from reiterate.cli.show import described, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,35 +27,46 @@ and its type (`price__v_text`). `_reiterate_columns` in the dataset tells the so
 
 """
 
+JOINS = """
+## How they join
+
+An arrow leads from a column to the table that it names; `messageId` joins the events of one message.
+
+"""
+
 
 def page() -> str:
     """Return the whole page."""
     chosen = [(table, described(table)) for table in reiterate.tables()]
     overview = _grid(
-        ("table", "method", "primary key", "replication key", "what it holds"),
+        ("table", "method", "primary key", "replication key", "default", "what it holds"),
         (
             (
                 f"[{facts['name']}](#{facts['name']})",
                 facts["method"],
                 _keys(facts),
                 facts["replication_key"] or "",
+                "yes" if "default" in facts["groups"] else "",
                 facts["about"],
             )
             for _, facts in chosen
         ),
     )
-    return HEAD + overview + "".join(_section(table, facts) for table, facts in chosen)
+    joins = f"{JOINS}```mermaid\n{drawn(reiterate.tables())}\n```\n"
+    return HEAD + overview + joins + "".join(_section(table, facts) for table, facts in chosen)
 
 
 def _section(table: Table, facts: dict[str, Any]) -> str:
-    limit = limit_of(table.read.path)
     rows = [
         ("source", f"[`{facts['source']}`]({facts['docs']})"),
-        ("limit", f"{limit.calls:g} requests in {limit.period_s:g} s ({limit.name})"),
+        ("limit", facts["limit"]),
+        ("cost", facts["cost"]),
+        ("groups", ", ".join(facts["groups"])),
         ("method", facts["method"]),
         ("primary key", _keys(facts)),
         ("rows are told apart by", _identity(table)),
         *([("replication key", facts["replication_key"])] if facts["replication_key"] else []),
+        *([("each day", f"`{table.name}_snapshots` keeps its rows of each day")] if facts["snapshots"] else []),
     ]
     columns = [(f"`{each['name']}`", each["type"], each["field"] or "", each["about"]) for each in facts["columns"]]
     return (

@@ -25,6 +25,7 @@ from reiterate.flow import (
     Refreshed,
     RunFinished,
     RunStarted,
+    Skipped,
     Split,
     Started,
     Status,
@@ -58,6 +59,8 @@ def sync() -> None:
                 assert_type((event.rows, event.added, event.changed, event.removed), tuple[int, int, int, int])
             case Refreshed(task, rows, before):
                 assert_type((task, rows, before), tuple[Task, int, int])
+            case Skipped(task, error, dropped):
+                assert_type((task, error, dropped), tuple[Task, ReiterateError, int])
             case Failed(task, error):
                 assert_type((task, error), tuple[Task, ReiterateError])
             case RunFinished():

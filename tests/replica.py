@@ -17,7 +17,7 @@ import psycopg
 from deltalake import DeltaTable
 from pyiceberg.catalog.sql import SqlCatalog
 
-from reiterate.catalog import TABLES
+from reiterate.catalog import DOCUMENTED, TABLES
 from reiterate.catalog.model import Type, Wire
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _value(table: str, field: str, value: Any) -> Any:
     if known.type is Type.TIMESTAMP and isinstance(value, int):
         return _iso(datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000))
     if known.type is Type.TIMESTAMP:
-        return _iso(datetime.strptime(value, "%Y-%m-%d %H:%M:%S %z"))
+        return _one_form(value)
     if known.wire is Wire.JSON_TEXT:
         try:
             return json.loads(value)
@@ -196,7 +196,7 @@ def _of_double(value: int) -> int | None:
 
 
 def differences(
-    place: Path | str | Lake, simulator: Simulator, tables: Iterable[str] = TABLES
+    place: Path | str | Lake, simulator: Simulator, tables: Iterable[str] = DOCUMENTED
 ) -> dict[str, tuple[int, int]]:
     """Return, for each table that differs from the truth, how many rows are missing and how many are too many."""
     found = {}

@@ -296,6 +296,19 @@ class Refreshed:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """
+    The project, or the key, does not have a table: it stays empty, and nothing has failed.
+
+    *dropped* is how many other tasks of the table will not be done.
+    """
+
+    task: Task
+    error: ReiterateError
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Failed:
     """A task could not be done; its table is incomplete until a later run does it."""
 
@@ -335,6 +348,8 @@ class TableSummary:
     new_columns: tuple[Column, ...] = ()
     discarded: frozenset[Column] = frozenset()
     errors: tuple[ReiterateError, ...] = ()
+    skipped: ReiterateError | None = None
+    """why the project, or the key, does not have it"""
 
 
 @dataclass(frozen=True)
@@ -371,6 +386,7 @@ Event = (
     | LaneClosed
     | Loaded
     | Refreshed
+    | Skipped
     | Failed
     | RunFinished
 )

@@ -10,7 +10,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from reiterate.catalog.model import ByEvent, Export, KeyedValues, Listing, ListMembers
+from reiterate.catalog import DOCUMENTED
+from reiterate.catalog.model import (
+    AnyOf,
+    ByEvent,
+    Contents,
+    Export,
+    Figures,
+    KeyedValues,
+    Listing,
+    ListMembers,
+    PerParent,
+)
+from reiterate.errors import Forbidden, NotOffered
 from reiterate.flow import Part, Task, Whole, Write
 from reiterate.ledger import Ledger
 from reiterate.windows import Window, gaps, span
@@ -19,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from reiterate.catalog.model import Table
+    from reiterate.errors import ReiterateError
     from reiterate.flow import Job
     from reiterate.ledger import Fact
     from reiterate.settings import Reading
@@ -58,11 +71,15 @@ def plan(
     Tables that are *refreshed* are read as if they never were.
     """
     tasks = [
-        replace(task, history=reading(table.name).history, snapshots=reading(table.name).snapshots)
+        replace(task, history=reading(table.name).history, snapshots=_keeps_days(table, reading(table.name)))
         for table in tables
         for task in _tasks(table, reading(table.name), Ledger() if table.name in refreshed else ledger, now=now)
     ]
     return sorted(tasks, key=lambda task: (task.scope.start, task.table.name) if isinstance(task.scope, Window) else ())
+
+
+def _keeps_days(table: Table, reading: Reading) -> bool:
+    return table.snapshots if reading.snapshots is None else reading.snapshots
 
 
 def _tasks(table: Table, reading: Reading, ledger: Ledger, *, now: datetime) -> Iterator[Task]:
@@ -74,7 +91,7 @@ def _tasks(table: Table, reading: Reading, ledger: Ledger, *, now: datetime) -> 
             yield Task(table, Whole(), Write.MERGE, since=reading.start, shape=reading.shape)
         case ListMembers():
             yield Task(table, Whole(), Write.REPLACE, only=reading.lists, shape=reading.shape)
-        case Listing() | KeyedValues():
+        case Listing() | AnyOf() | PerParent() | Figures() | Contents() | KeyedValues():
             yield Task(table, Whole(), Write.REPLACE, shape=reading.shape)
         case _:
             assert_never(table.read)
@@ -218,6 +235,16 @@ def parts_due(parts: Sequence[Task], ledger: Ledger, *, round_s: float, now: dat
         return part_name(task) in refused, last_read.get(part_name(task), NEVER)
 
     return sorted((task for task in parts if part_name(task) not in fresh), key=turn)
+
+
+def may_be_missing(table: Table, error: ReiterateError, ledger: Ledger) -> bool:
+    """
+    Return whether it is no failure that *table* cannot be read: the project, or the key, does not have it.
+
+    What is documented, and what was there before, should be there.
+    """
+    lacks = isinstance(error, NotOffered | Forbidden)
+    return lacks and table.name not in DOCUMENTED and not any(fact.rows for fact in ledger.of(table.name))
 
 
 def part_name(task: Task) -> str | None:

@@ -41,6 +41,7 @@ from reiterate.flow import (
     Refreshed,
     RunFinished,
     RunStarted,
+    Skipped,
     Split,
     Started,
     Status,
@@ -150,6 +151,8 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
         for report in readers:
             match report:
                 case Parts(task, parts):
+                    if not parts:
+                        _leave_empty(walk, parser, task, run_id)
                     yield _discovered(walk, readers, task, parts)
                 case RawFile() as raw:
                     cuts[raw.task.table.name] = 0
@@ -157,6 +160,9 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     yield _load(walk.sink, parser, raw, run_id)
                 case Refused(_, Stopped() as stopped):
                     raise stopped
+                case Refused(task, error) if planner.may_be_missing(task.table, error, walk.sink.ledger()):
+                    _leave_empty(walk, parser, task, run_id)
+                    yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, JobsRefused() as error):
                     if readers.close_jobs():
                         yield LaneClosed(task, error)
@@ -208,6 +214,17 @@ def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...
     due = planner.parts_due(parts, walk.sink.ledger(), round_s=round_s, now=walk.clock())
     readers.add(due)
     return Discovered(task, tuple(due), len(parts) - len(due), removed)
+
+
+def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
+    """Make a table of which there is nothing to read, so that queries and models find its columns."""
+    if walk.sink.columns(task.table):
+        return
+    path = walk.sink.spool / f"{task.table.name}.ndjson"
+    path.touch()
+    whole = replace(task, scope=Whole(), write=Write.MERGE, job=None)
+    raw = RawFile(whole, path, 0, 0, 0, walk.clock(), 0.0, "direct", path.stat().st_mtime_ns)
+    _load(walk.sink, parser, raw, run_id)
 
 
 def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Failed:

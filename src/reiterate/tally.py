@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reiterate.flow import Discovered, Failed, Loaded, Refreshed, Split, Status, TableSummary
+from reiterate.flow import Discovered, Failed, Loaded, Refreshed, Skipped, Split, Status, TableSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +34,8 @@ class Tally:
                 self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1 + len(halves)))
             case Refreshed(_, _, before):
                 self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1, removed=so_far.removed + before))
+            case Skipped(_, error, dropped):
+                self._note(event, lambda so_far: replace(so_far, left=so_far.left - 1 - dropped, skipped=error))
             case Failed(_, error):
                 self._note(
                     event,
@@ -43,7 +45,9 @@ class Tally:
                 pass
 
     def _note(
-        self, event: Loaded | Discovered | Split | Refreshed | Failed, change: Callable[[TableSummary], TableSummary]
+        self,
+        event: Loaded | Discovered | Split | Refreshed | Skipped | Failed,
+        change: Callable[[TableSummary], TableSummary],
     ) -> None:
         name = event.task.table.name
         self._tables[name] = change(self._tables[name])
@@ -51,7 +55,7 @@ class Tally:
     def complete(self, task: Task) -> bool:
         """Tell whether of its table only *task* is left, and nothing failed."""
         so_far = self._tables[task.table.name]
-        return so_far.left == 1 and not so_far.errors
+        return so_far.left == 1 and not so_far.errors and not so_far.skipped
 
     @property
     def summaries(self) -> tuple[TableSummary, ...]:
@@ -60,7 +64,8 @@ class Tally:
     @property
     def status(self) -> Status:
         if not any(summary.errors for summary in self.summaries):
-            return Status.SUCCEEDED
+            nothing = self.summaries and all(summary.skipped for summary in self.summaries)
+            return Status.FAILED if nothing else Status.SUCCEEDED
         return Status.PARTIAL if any(summary.tasks for summary in self.summaries) else Status.FAILED
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TABLES = ("campaigns", "email_click", "email_open", "list_users", "templates", "users")
 KNOWN = {name: catalog.TABLES[name] for name in TABLES}
+GROUPS = {"taps": ("email_click", "campaigns")}
 KEY = "0123456789abcdef0123456789abcdef"
 BASE: dict[str, Any] = {"api_key": KEY, "start_date": "09/01/2026"}
 
@@ -59,7 +60,15 @@ def loaded(
         path = Path("reiterate.toml")
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         path.chmod(0o600)
-    read = load(connection=connection, file=file, overrides=overrides, environ=environ, known_tables=KNOWN, now=NOW)
+    read = load(
+        connection=connection,
+        file=file,
+        overrides=overrides,
+        environ=environ,
+        known_tables=KNOWN,
+        groups=GROUPS,
+        now=NOW,
+    )
     return read.connection, read.notices
 
 
@@ -150,6 +159,9 @@ WRONG: list[tuple[str, object, tuple[str, ...]]] = [
     ("tables", "zzz", ("'zzz'", "one of campaigns, email_click")),
     ("tables", ["campaigns", "campaigns"], ("campaigns stands there twice", "once")),
     ("tables", "campaigns, campaigns ", ("campaigns stands there twice", "once")),
+    ("tables", ["camp*", "!campaigns"], ("leaves at least one",)),
+    ("tables", "pushs_*", ("no such table",)),
+    ("tables", "export:", ("no such table",)),
     ("tables", [], ("empty", "leave `tables` out")),
     ("tables", "", ("empty", "leave `tables` out")),
     ("tables", "campaigns,,users", ("''", "no such table")),
@@ -352,7 +364,7 @@ def test_with_no_file_key_and_start_suffice() -> None:
         ca_bundle=None,
         region="US",
         api_address="https://api.iterable.com",
-        tables=None,
+        tables=tuple(KNOWN),
         lookback=timedelta(hours=2),
         rate_limit_factor=1.0,
         destination=Destination("default", "duckdb:///iterable.duckdb", "iterable"),
@@ -483,10 +495,17 @@ def test_credentials_of_a_wrong_gateway_are_not_shown(gateway: str) -> None:
 
 
 def test_tables_as_text_and_list() -> None:
-    """Tables may be a list, a text with commas, or all."""
+    """Tables may be a list or a text with commas, of names, globs and groups, some left out."""
     assert found(**BASE, tables="campaigns, users").tables == ("campaigns", "users")
     assert found(**BASE, tables=[" campaigns", "users"]).tables == ("campaigns", "users")
-    assert found(**BASE, tables="all").tables is None
+    assert found(**BASE, tables="all").tables == tuple(KNOWN)
+    assert found(**BASE, tables="email_*").tables == tuple(name for name in KNOWN if name.startswith("email_"))
+    assert found(**BASE, tables="Taps,users,email_click").tables == ("email_click", "campaigns", "users")
+    assert found(**BASE, tables="all,!email_*,!campaigns").tables == tuple(
+        name for name in KNOWN if not name.startswith("email_") and name != "campaigns"
+    )
+    assert found(**BASE, tables="!email_click").tables == tuple(name for name in KNOWN if name != "email_click")
+    assert found(**BASE, tables="export:pigeonSend").tables == ("export:pigeonSend",)
 
 
 @pytest.mark.parametrize(
@@ -669,7 +688,7 @@ def test_the_environments_key_does_not_reach_another_project() -> None:
 def test_a_name_of_its_own_takes_nothing_from_the_file() -> None:
     """A connection that is given a name, and does not stand in the file, has none of another one's settings."""
     connection = found(TWO, name="demo", **BASE)
-    assert (connection.name, connection.tables) == ("demo", None)
+    assert (connection.name, connection.tables) == ("demo", tuple(KNOWN))
     assert dict(found(section() + "[connections.shop.table.users]\nlookback='7d'\n", name="shop", **BASE).table) == {}
 
 

@@ -83,6 +83,8 @@ def refusal(
             return GatewayError("The data gateway wants other credentials.", status=status, gateway=gateway)
         case HTTPStatus.BAD_REQUEST if "dataTypeName" in says:
             return NotOffered(**facts)
+        case HTTPStatus.NOT_FOUND if "Action not found" in says:
+            return NotOffered(**facts)
         case _ if status in _TRANSIENT:
             return TransientError("Iterable had an error.", becomes=SourceError, tries=SERVER_ERROR_TRIES, **facts)
         case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
@@ -36,18 +36,22 @@ from reiterate.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from reiterate.settings import Gateway, Secret
 
 Answer = TypeVar("Answer")
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
+"""The parameters of a request; in pairs where one is repeated."""
 Rewrite = Callable[[bytes], bytes]
 """Makes another line, with its line break, of one without; a ValueError says that the line is not whole."""
 
 CONNECT_TIMEOUT_S = 15.0
 CHUNK_BYTES = 1 << 20
+MOST_CONNECTIONS = 32
+"""Kept open; as many as there are threads that ask."""
 ERROR_BODY_BYTES = 1 << 16
 
 
@@ -121,7 +125,7 @@ class Client:
     def open(
         self,
         path: str,
-        params: Mapping[str, str],
+        params: Params,
         *,
         address: str = "",
         method: Literal["GET", "POST", "DELETE"] = "GET",
@@ -242,7 +246,7 @@ class Client:
 def _pool(gateway: Gateway | None, ca_bundle: Path | None) -> urllib3.PoolManager:
     """Return the connections, all of which go through *gateway* if there is one."""
     options: dict[str, Any] = {
-        "maxsize": 16,
+        "maxsize": MOST_CONNECTIONS,
         "retries": False,
         "ca_certs": str(ca_bundle) if ca_bundle else None,
     }
@@ -289,6 +293,19 @@ class Caller:
                 return exact_json.document(body)
             except ValueError as error:
                 raise MalformedRow("An answer is not the JSON it should be.", path=path) from error
+
+        return self._retrying(read)
+
+    def text(self, path: str, params: Params) -> str:
+        """
+        Return the text that ``GET path`` answers with; a byte that is no UTF-8 becomes a lone surrogate.
+
+        :raises SourceError: when Iterable refuses, or does not answer after all retries
+        """
+
+        def read() -> str:
+            with self._open(path, params) as chunks:
+                return b"".join(chunks).decode("utf-8", "surrogateescape")
 
         return self._retrying(read)
 
@@ -378,7 +395,7 @@ class Caller:
     def _open(
         self,
         path: str,
-        params: Mapping[str, str],
+        params: Params,
         *,
         method: Literal["GET", "POST", "DELETE"] = "GET",
         document: Any = None,  # noqa: ANN401 (JSON is any)

@@ -10,6 +10,7 @@ import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ UNLIMITED_PER_S = 1_000
 
 @dataclass(frozen=True)
 class Limit:
-    """At most *calls* requests to paths that start with one of *paths*, in any *period_s* seconds."""
+    """At most *calls* requests to paths that start as one of the globs *paths*, in any *period_s* seconds."""
 
     name: str
     paths: tuple[str, ...]
@@ -38,6 +39,9 @@ class Limit:
     period_s: float
     silence_s: float = 60.0
     """no byte for so long, and an answer counts as broken off"""
+
+    def __str__(self) -> str:
+        return f"{self.calls:g} requests in {self.period_s:g} s ({self.name})"
 
 
 LIMITS = (
@@ -48,14 +52,22 @@ LIMITS = (
     Limit(
         "list members", ("/api/lists/getUsers",), 5, 60, silence_s=600.0
     ),  # a million users take 80 minutes, FACTS.md 9
+    Limit("list sizes", ("/api/lists/*/size",), 5, 60),
     Limit("user fields", ("/api/users/getFields",), 3, 1),
+    Limit("forgotten users", ("/api/users/forgotten",), 3, 1),
+    Limit("campaign metrics", ("/api/campaigns/metrics",), 10, 60),
     Limit("campaigns", ("/api/campaigns",), 100, 1),
     Limit("channels", ("/api/channels",), 100, 1),
     Limit("message types", ("/api/messageTypes",), 100, 1),
     Limit("lists", ("/api/lists",), 100, 1),
     Limit("templates", ("/api/templates",), 100, 1),
+    Limit("catalogs", ("/api/catalogs",), 100, 1),
     # no limit is documented for these; the one of their neighbours is kept out of politeness
     Limit("metadata", ("/api/metadata",), 100, 1),
+    Limit("journeys", ("/api/journeys",), 100, 1),
+    Limit("snippets", ("/api/snippets",), 100, 1),
+    Limit("webhooks", ("/api/webhooks",), 100, 1),
+    Limit("experiments", ("/api/experiments",), 100, 1),
 )
 """The first whose path matches applies."""
 
@@ -64,7 +76,7 @@ NO_LIMIT = Limit("other", ("/",), 100, 1)
 
 def limit_of(path: str) -> Limit:
     """Return the limit that a request to *path* counts against."""
-    return next((limit for limit in LIMITS if path.startswith(limit.paths)), NO_LIMIT)
+    return next((limit for limit in LIMITS if any(fnmatchcase(path, f"{each}*") for each in limit.paths)), NO_LIMIT)
 
 
 def least_s(limit: Limit, calls: int, *, factor: float) -> float:

@@ -1,17 +1,36 @@
-"""The entities of a project: campaigns, templates, channels, message types, lists and their users, metadata."""
+"""The entities of a project: campaigns, channels, message types, journeys, and what else is set up once."""
 
 from __future__ import annotations
 
-from itertools import product
+from reiterate.catalog.model import DOCS, ByFields, Field, Listing, Pages, PerParent, Table, Type, Wire
 
-from reiterate.catalog.model import DOCS, ByFields, Field, KeyedValues, Listing, ListMembers, Table, Type, Wire
+ID = Field("id", Type.BIGINT, "Iterable's id.")
+CREATED_AT = Field("createdAt", Type.TIMESTAMP, "When it was created.", Wire.EPOCH_MS)
+UPDATED_AT = Field("updatedAt", Type.TIMESTAMP, "When it was last changed.", Wire.EPOCH_MS)
 
-_ID = Field("id", Type.BIGINT, "Iterable's id.")
-_CREATED_AT = Field("createdAt", Type.TIMESTAMP, "When it was created.", Wire.EPOCH_MS)
-_UPDATED_AT = Field("updatedAt", Type.TIMESTAMP, "When it was last changed.", Wire.EPOCH_MS)
-_TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
-_TEMPLATE_MEDIA = ("Email", "Push", "InApp", "SMS")
-_LISTS = Listing(path="/api/lists", rows="lists")
+CAMPAIGNS = Listing(path="/api/campaigns", rows="campaigns", pages=Pages.LINKS, totals=("totalCampaignsCount",))
+
+_CAMPAIGN = (
+    ID,
+    Field("name", Type.TEXT),
+    Field("type", Type.TEXT, "Blast or Triggered."),
+    Field("campaignState", Type.TEXT, "Draft, Scheduled, Running, Finished, Recurring, Archived and others."),
+    Field("messageMedium", Type.TEXT, "Email, Push, SMS, InApp and others."),
+    CREATED_AT,
+    Field("updatedAt", Type.TIMESTAMP, "When it was last edited; not every change of state counts.", Wire.EPOCH_MS),
+    Field("startAt", Type.TIMESTAMP, "When sending starts or started.", Wire.EPOCH_MS),
+    Field("endedAt", Type.TIMESTAMP, "When sending ended.", Wire.EPOCH_MS),
+    Field("templateId", Type.BIGINT, "The template; joins to templates.template_id."),
+    Field("createdByUserId", Type.TEXT, "Email address of the person who created it."),
+    Field("updatedByUserId", Type.TEXT, "Email address of the person who changed it last."),
+    Field("listIds", Type.JSON, "Lists it is sent to; joins to lists.id."),
+    Field("suppressionListIds", Type.JSON, "Lists it is not sent to."),
+    Field("sendSize", Type.DOUBLE, "Number of recipients; Iterable writes 18240 as well as 18240.0."),
+    Field("labels", Type.JSON),
+    Field("labelIds", Type.JSON),
+    Field("recurringCampaignId", Type.BIGINT, "The recurring campaign that this one is a run of."),
+    Field("workflowId", Type.BIGINT, "The journey that sends it."),
+)
 
 ENTITIES = (
     Table(
@@ -20,31 +39,28 @@ ENTITIES = (
         key=("id",),
         identity=ByFields(("id",)),
         cursor="updatedAt",
-        read=Listing(path="/api/campaigns", rows="campaigns", total="totalCampaignsCount"),
+        read=CAMPAIGNS,
         docs=f"{DOCS}#campaigns_campaigns",
-        fields=(
-            _ID,
-            Field("name", Type.TEXT),
-            Field("type", Type.TEXT, "Blast or Triggered."),
-            Field("campaignState", Type.TEXT, "Draft, Scheduled, Running, Finished, Recurring, Archived and others."),
-            Field("messageMedium", Type.TEXT, "Email, Push, SMS, InApp and others."),
-            _CREATED_AT,
-            Field(
-                "updatedAt", Type.TIMESTAMP, "When it was last edited; not every change of state counts.", Wire.EPOCH_MS
+        fields=_CAMPAIGN,
+    ),
+    Table(
+        name="child_campaigns",
+        about="One row per run of a recurring campaign, as it is now.",
+        key=("id",),
+        identity=ByFields(("id",)),
+        read=PerParent(
+            parents=CAMPAIGNS,
+            listing=Listing(
+                path="/api/campaigns/recurring/{}/childCampaigns",
+                rows="campaigns",
+                pages=Pages.LINKS,
+                totals=("totalCampaignsCount",),
             ),
-            Field("startAt", Type.TIMESTAMP, "When sending starts or started.", Wire.EPOCH_MS),
-            Field("endedAt", Type.TIMESTAMP, "When sending ended.", Wire.EPOCH_MS),
-            Field("templateId", Type.BIGINT, "The template; joins to templates.template_id."),
-            Field("createdByUserId", Type.TEXT, "Email address of the person who created it."),
-            Field("updatedByUserId", Type.TEXT, "Email address of the person who changed it last."),
-            Field("listIds", Type.JSON, "Lists it is sent to; joins to lists.id."),
-            Field("suppressionListIds", Type.JSON, "Lists it is not sent to."),
-            Field("sendSize", Type.DOUBLE, "Number of recipients; Iterable writes 18240 as well as 18240.0."),
-            Field("labels", Type.JSON),
-            Field("labelIds", Type.JSON),
-            Field("recurringCampaignId", Type.BIGINT, "The recurring campaign that this one is a run of."),
-            Field("workflowId", Type.BIGINT, "The journey that sends it."),
+            field="recurringCampaignId",
+            where=(("campaignState", "Recurring"),),
         ),
+        docs=f"{DOCS}#campaigns_child_campaigns",
+        fields=_CAMPAIGN,
     ),
     Table(
         name="channels",
@@ -54,39 +70,59 @@ ENTITIES = (
         read=Listing(path="/api/channels", rows="channels"),
         docs=f"{DOCS}#channels_channels",
         fields=(
-            _ID,
+            ID,
             Field("name", Type.TEXT),
             Field("channelType", Type.TEXT, "Marketing or Transactional."),
             Field("messageMedium", Type.TEXT, "Email, Push, SMS, InApp, WebPush and others."),
         ),
     ),
     Table(
-        name="lists",
-        about="One row per list.",
+        name="export_jobs",
+        about="One row per export job that Iterable still lists, this program's own among them.",
         key=("id",),
         identity=ByFields(("id",)),
-        read=_LISTS,
-        docs=f"{DOCS}#lists_getLists",
+        read=Listing(path="/api/export/jobs", rows="jobs"),
+        docs=f"{DOCS}#export_getExportJobs",
         fields=(
-            _ID,
-            Field("name", Type.TEXT),
-            Field("description", Type.TEXT),
-            _CREATED_AT,
-            Field("listType", Type.TEXT, "Standard, Dynamic, Suppression or Internal."),
-            Field("isGlobalSuppressionEnabled", Type.BOOLEAN, "On suppression lists only."),
+            ID,
+            Field("dataTypeName", Type.TEXT, "What is exported, such as emailSend."),
+            Field("jobState", Type.TEXT, "enqueued, running, completed, failed, cancelled and others."),
+            Field("scheduledStartTime", Type.TIMESTAMP, "The earliest time that the job can start."),
+            Field("endTime", Type.TIMESTAMP, "When the job completed or failed."),
+            Field("bytesExported", Type.BIGINT),
         ),
     ),
     Table(
-        name="list_users",
-        about="One row per user on a list, as the lists are now.",
-        key=("email", "listId"),
-        identity=ByFields(("listId", "email", "userId")),
-        read=ListMembers(path="/api/lists/getUsers", parameter="listId", parents=_LISTS),
-        docs=f"{DOCS}#lists_getUsers",
+        name="journeys",
+        about="One row per journey (workflow), archived ones too.",
+        key=("id",),
+        identity=ByFields(("id",)),
+        read=Listing(
+            path="/api/journeys",
+            rows="journeys",
+            pages=Pages.LINKS,
+            totals=("totalJourneysCount",),
+            page_size=50,
+            # FACTS.md 13: archived ones come in a call of their own only
+            calls=((), (("state", "Archived"),)),
+        ),
+        docs=f"{DOCS}#workflows_getJourneys",
         fields=(
-            Field("email", Type.TEXT, "The user; null in projects whose lists give user ids."),
-            Field("listId", Type.BIGINT, "The list; joins to lists.id."),
-            Field("userId", Type.TEXT, "The user, in projects whose lists give user ids."),
+            ID,
+            Field("name", Type.TEXT),
+            Field("description", Type.TEXT),
+            Field("enabled", Type.BOOLEAN),
+            Field("isArchived", Type.BOOLEAN),
+            Field("state", Type.TEXT, "Archived, or null where it is not."),
+            Field("journeyType", Type.TEXT, "Published or draft, as Iterable spells it."),
+            Field("lifetimeLimit", Type.BIGINT, "How often a user may enter."),
+            Field("simultaneousLimit", Type.BIGINT, "How often a user may be in it at a time."),
+            Field("startTileId", Type.BIGINT, "The tile that it begins with."),
+            Field("triggerEventNames", Type.JSON, "Names of the custom events that let users enter."),
+            CREATED_AT,
+            UPDATED_AT,
+            Field("creatorUserId", Type.TEXT, "Email address of the person who created it."),
+            Field("draft", Type.JSON, "The draft that will replace it."),
         ),
     ),
     Table(
@@ -97,60 +133,32 @@ ENTITIES = (
         read=Listing(path="/api/messageTypes", rows="messageTypes"),
         docs=f"{DOCS}#messageTypes_messageTypes",
         fields=(
-            _ID,
+            ID,
             Field("name", Type.TEXT),
             Field("channelId", Type.BIGINT, "The channel; joins to channels.id."),
-            _CREATED_AT,
-            _UPDATED_AT,
+            CREATED_AT,
+            UPDATED_AT,
             Field("subscriptionPolicy", Type.TEXT, "OptIn or OptOut."),
             Field("frequencyCap", Type.JSON, "How many messages in how many days a user may get."),
             Field("rateLimitPerMinute", Type.BIGINT),
         ),
     ),
     Table(
-        name="metadata",
-        about="One row per key of the project's metadata tables, with its value.",
-        key=("table", "key"),
-        identity=ByFields(("table", "key")),
-        read=KeyedValues(path="/api/metadata"),
-        docs=f"{DOCS}#metadata_get",
+        name="webhooks",
+        about="One row per system webhook; which events it is subscribed to, the API does not tell.",
+        key=("id",),
+        identity=ByFields(("id",)),
+        read=Listing(path="/api/webhooks", rows="webhooks"),
+        docs=f"{DOCS}#webhooks_getWebhooks",
         fields=(
-            Field("table", Type.TEXT, "The metadata table; its name is not case-sensitive in Iterable."),
-            Field("key", Type.TEXT, "Case-sensitive; one key may stand in several tables."),
-            Field("size", Type.BIGINT, "Size of the value, in bytes."),
-            Field("lastModified", Type.TIMESTAMP, "When the value was last changed.", Wire.EPOCH_MS),
-            Field("value", Type.JSON),
-        ),
-    ),
-    Table(
-        name="templates",
-        about="One row per template, as it is now; without its content.",
-        key=("templateId",),
-        identity=ByFields(("templateId",)),
-        cursor="updatedAt",
-        read=Listing(
-            path="/api/templates",
-            rows="templates",
-            total="totalTemplatesCount",
-            id="templateId",
-            # FACTS.md 12: only a call for each type and medium sees them all, and only the call tells which they are
-            calls=tuple(
-                (("templateType", template_type), ("messageMedium", medium))
-                for template_type, medium in product(_TEMPLATE_TYPES, _TEMPLATE_MEDIA)
-            ),
-        ),
-        docs=f"{DOCS}#templates_getTemplates",
-        fields=(
-            Field("templateId", Type.BIGINT, "Iterable's id."),
-            _CREATED_AT,
-            _UPDATED_AT,
-            Field("name", Type.TEXT),
-            Field("creatorUserId", Type.TEXT, "Email address of the person who created it."),
-            Field("messageTypeId", Type.BIGINT, "The message type; joins to message_types.id."),
-            Field("campaignId", Type.BIGINT, "The campaign it belongs to; absent on base templates."),
-            Field("clientTemplateId", Type.TEXT, "The customer's own id of the template."),
-            Field("templateType", Type.TEXT, "Base, Blast, Triggered or Workflow."),
-            Field("messageMedium", Type.TEXT, "Email, Push, InApp or SMS."),
+            ID,
+            Field("endpoint", Type.TEXT, "Where it calls."),
+            Field("authType", Type.TEXT, "NoAuth, Basic or OAuth2."),
+            Field("enabled", Type.BOOLEAN),
+            Field("blastSendEnabled", Type.BOOLEAN, "Whether blast sends are reported."),
+            Field("triggeredSendEnabled", Type.BOOLEAN, "Whether triggered sends are reported."),
+            Field("channelIds", Type.JSON, "Channels that it is restricted to."),
+            Field("messageTypeIds", Type.JSON, "Message types that it is restricted to."),
         ),
     ),
 )

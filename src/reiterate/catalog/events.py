@@ -8,6 +8,7 @@ the same (FACTS.md 8.3); whose event it is stands in every identity by itself.
 from __future__ import annotations
 
 from reiterate.catalog.model import DOCS, ByEvent, Export, Field, Table, Type, Wire
+from reiterate.shape import snake_case
 
 _WHO_AND_WHEN = (
     Field("createdAt", Type.TIMESTAMP, "When it happened, to the second."),
@@ -67,6 +68,18 @@ def _event(name: str, data_type: str, about: str, identity: tuple[str, ...], *fi
         read=Export(data_type),
         fields=(*_WHO_AND_WHEN, *fields, *_DOCUMENT),
         docs=f"{DOCS}#export_exportDataJson",
+    )
+
+
+def event_of(data_type: str) -> Table:
+    """
+    Return the table of a data type that the catalog does not know.
+
+    Its rows are told apart by whose they are, when they happened and their message; those that agree in that, by
+    counting. Fields become columns as they come.
+    """
+    return _event(
+        snake_case(data_type), data_type, f"One row per {data_type}, as Iterable exports it.", ("messageId",), *_MESSAGE
     )
 
 

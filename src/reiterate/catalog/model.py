@@ -6,10 +6,14 @@ A table is a row of data (``entities.py``, ``events.py``, ``users.py``); nothing
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 DOCS = "https://api.iterable.com/api/docs"
+
+JOIN = re.compile(r"joins to (\w+)\.(\w+)")
+"""How the words about a field tell where it leads."""
 
 
 class Type(StrEnum):
@@ -52,29 +56,119 @@ class Export:
     """
     Rows from ``GET /api/export/data.json``, by windows of the replication key.
 
-    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6), *declares* the path
-    that tells the types of the project's own fields, where there is one.
+    *data_type* is ``dataTypeName`` as the swagger spells it (``emailUnSubscribe``, FACTS.md 8.6), *formerly* what it
+    was called before, *declares* the path that tells the types of the project's own fields, where there is one.
     """
 
     data_type: str
     path: str = "/api/export/data.json"
     declares: str = ""
+    formerly: str = ""
+
+    def exports(self, data_type: str) -> bool:
+        """Whether this is the data type; Iterable does not tell case apart (FACTS.md 8.6)."""
+        return data_type.lower() in {self.data_type.lower(), self.formerly.lower()}
+
+
+class Pages(StrEnum):
+    """How an endpoint hands out more rows than one answer holds (FACTS.md 6)."""
+
+    NONE = "none"
+    """one answer has them all"""
+    LINKS = "links"
+    """``page`` and ``pageSize``, and a link to the next page in each answer"""
+    OFFSETS = "offsets"
+    """``offset`` and ``limit``"""
 
 
 @dataclass(frozen=True)
 class Listing:
     """
-    Rows from one endpoint that answers with a JSON object, *rows* naming its array.
+    Rows from one endpoint that answers with a JSON object.
 
-    With *total*, the name of the count that the answer carries, the endpoint has pages (FACTS.md 6). *calls* are
-    the fixed parameters of each call it takes to see everything; they become fields of the rows.
+    *rows* names its member with the rows: an array of objects that all have an *id*; or an array of plain values, each
+    the *id* of a row; or an object, whose names are *id* and whose values are *value*. Without it, the answer is the
+    row, or the *id* of it if it is a plain value. Catalogs wrap their answers in ``params`` (FACTS.md 13).
+
+    *totals* are the names under which an answer in pages carries the number of all rows, *page_size* how many rows a
+    page may have, *sort* their order, where pages have one. *calls* are the fixed parameters of each call it takes to
+    see everything; they become fields of the rows.
     """
 
     path: str
-    rows: str
-    total: str | None = None
+    rows: str = ""
     id: str = "id"
+    value: str = "value"
+    pages: Pages = Pages.NONE
+    totals: tuple[str, ...] = ()
+    page_size: int = 1000
+    sort: str = "+id"
     calls: tuple[tuple[tuple[str, str], ...], ...] = ((),)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Rows from several endpoints, not all of which every project has: what refuses with a 400 has no rows here."""
+
+    listings: tuple[Listing, ...]
+
+    @property
+    def path(self) -> str:
+        return self.listings[0].path
+
+
+@dataclass(frozen=True)
+class PerParent:
+    """
+    What *listing* has for each row of *parents*.
+
+    The parent's id takes the place of ``{}`` in the path, and stands in our rows as *field*, beside the parent's fields
+    that they *inherit*. Only parents whose fields are as in *where* have rows. With *parts* each parent is a task of
+    its own; else all are read together.
+    """
+
+    parents: Listing
+    listing: Listing
+    field: str
+    inherit: tuple[str, ...] = ()
+    where: tuple[tuple[str, str], ...] = ()
+    parts: bool = False
+
+    @property
+    def path(self) -> str:
+        return self.listing.path
+
+
+@dataclass(frozen=True)
+class Figures:
+    """
+    Rows of a CSV about several rows of *parents* at once, the id of each as *parameter*.
+
+    Its columns are the fields; what a row has beyond the header goes to the field *surplus* (FACTS.md 10).
+    """
+
+    path: str
+    parameter: str
+    parents: Listing
+    surplus: str = "surplus"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """
+    The content of each template, in each language, by a path for each medium.
+
+    *listed* lists templates, with their *medium*; *others* lists what names templates that cannot be listed (FACTS.md
+    12). A template with an id of the customer's own tells its languages at *locales*.
+    """
+
+    listed: Listing
+    others: Listing
+    path: str
+    media: tuple[tuple[str, str], ...]
+    """medium, and what takes the place of ``{}`` in the path"""
+    locales: str
+    medium: str = "messageMedium"
 
 
 @dataclass(frozen=True)
@@ -97,7 +191,7 @@ class KeyedValues:
     path: str
 
 
-Read = Export | Listing | ListMembers | KeyedValues
+Read = Export | Listing | AnyOf | PerParent | Figures | Contents | ListMembers | KeyedValues
 
 
 @dataclass(frozen=True)
@@ -138,7 +232,8 @@ class Table:
     One table of the replica.
 
     *key* and *cursor* are the documented primary key and replication key (source spelling); *identity* is what really
-    tells rows apart. A table without a cursor is read and replaced as a whole; one with a cursor is merged.
+    tells rows apart. A table without a cursor is read and replaced as a whole; one with a cursor is merged. Of a table
+    with *snapshots* the rows of each day are kept, unless a person does not want that.
     """
 
     name: str
@@ -149,6 +244,7 @@ class Table:
     fields: tuple[Field, ...]
     docs: str
     cursor: str | None = None
+    snapshots: bool = False
 
     @property
     def method(self) -> str:
@@ -163,10 +259,46 @@ class Table:
                 return f"GET {path}?dataTypeName={data_type}"
             case Listing(path):
                 return f"GET {path}"
+            case AnyOf(listings):
+                return ", ".join(f"GET {listing.path}" for listing in listings)
+            case PerParent(_, Listing(path), field):
+                return f"GET {path.replace('{}', f'{{{field}}}')}"
+            case Figures(path, parameter):
+                return f"GET {path}?{parameter}="
+            case Contents(_, _, path):
+                return f"GET {path.replace('{}', '{medium}')}?templateId="
             case ListMembers(path, parameter):
                 return f"GET {path}?{parameter}="
             case KeyedValues(path):
                 return f"GET {path}/{{table}}/{{key}}"
+
+    @property
+    def cost(self) -> str:
+        """How many calls a sync takes, for people."""
+        match self.read:
+            case Export():
+                return "a request, or an export job, for each window"
+            case Listing(pages=pages, page_size=page_size, calls=calls):
+                count = "a call" if len(calls) == 1 else f"{len(calls)} calls"
+                return count if pages is Pages.NONE else f"{count}, and one more for each {page_size:,} rows"
+            case AnyOf(listings):
+                return f"{len(listings)} calls"
+            case PerParent(parents):
+                return f"a call for each row of {parents.path}"
+            case Figures(_, _, parents):
+                return f"a call for about 100 rows of {parents.path}, as an address holds"
+            case Contents():
+                return "a call for each template, and for each of its languages"
+            case ListMembers(_, _, parents):
+                return f"a call for each row of {parents.path}"
+            case KeyedValues():
+                return "a call for each key"
+
+    @property
+    def joins(self) -> list[tuple[Field, tuple[str, str]]]:
+        """The fields that lead to other tables, each with the table and the column (snake_case) that it leads to."""
+        found = ((field, JOIN.search(field.about)) for field in self.fields)
+        return [(field, (join[1], join[2])) for field, join in found if join]
 
     @property
     def needed(self) -> frozenset[str]:
@@ -190,6 +322,11 @@ class Table:
     def listed(self) -> bool:
         """Whether the table is read whole by each sync."""
         return not isinstance(self.read, Export)
+
+    @property
+    def takes_few_calls(self) -> bool:
+        """Whether a sync asks but a handful of times, whatever the project holds, and not where calls are scarce."""
+        return isinstance(self.read, Listing | AnyOf)
 
     def knows(self, field: str | None) -> bool:
         """Return whether a column of *field* needs no explanation: it is technical, or in the catalog."""

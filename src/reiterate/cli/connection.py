@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import reiterate
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS, TABLES, tables_of
 from reiterate.cli import show, words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
@@ -86,9 +86,10 @@ def create(
     if test and not _tested(chosen) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
         console.print("The connection was not saved. To save it untested, add --no-test.")
         raise typer.Exit(NOTHING_DONE)
-    show.overview(TABLES[table] for table in chosen.tables or TABLES)
+    show.overview(tables_of(chosen.tables))
     if asks and "tables" not in values:
-        values["tables"] = draft.ask(values, "tables", "Which tables, separated by commas", "all")
+        question = f"Which tables: names, globs or groups ({', '.join(GROUPS)}), separated by commas"
+        values["tables"] = draft.ask(values, "tables", question, "default")
     edit.save_connection(file, name, _written(values))
     console.print(f"Saved connection {name} to {file}. Now: reiterate sync --connection {name}", markup=False)
 
@@ -131,7 +132,7 @@ def _written(values: dict[str, Any]) -> dict[str, object]:
     for setting in LISTS & written.keys():
         names = [name.strip() for name in str(written[setting]).split(",")]
         written[setting] = None if names == ["none"] else names
-    if (chosen := written.pop("tables", None)) and str(chosen).strip().lower() != "all":
+    if (chosen := written.pop("tables", None)) and str(chosen).strip().lower() != "default":
         written["tables"] = [table.strip() for table in str(chosen).split(",")]
     return written
 
@@ -220,7 +221,9 @@ def metadata(
     *,
     name: Name,
     table: Annotated[str, typer.Option(help="Show, or change, this table alone.")] = "",
-    select: Annotated[str, typer.Option(help="Replicate these tables, separated by commas, or all.")] = "",
+    select: Annotated[
+        str, typer.Option(help="Replicate these tables: names, globs or groups, separated by commas.")
+    ] = "",
     start_date: Annotated[str, typer.Option(help="Replicate the table from this date on, MM/DD/YYYY.")] = "",
     window_in_days: Annotated[str, typer.Option(help="Longest time range of one export request of the table.")] = "",
     lookback: Annotated[str, typer.Option(help="Read again what happened so long before the last sync.")] = "",
@@ -259,7 +262,7 @@ def metadata(
     if table:
         show.reading(TABLES[table], connection.settings_of(table))
     else:
-        show.overview(TABLES[one] for one in TABLES if connection.tables is None or one in connection.tables)
+        show.overview(tables_of(connection.tables))
 
 
 @app.command("delete", epilog="Example: reiterate connection delete shop --yes")

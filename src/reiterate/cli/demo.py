@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import reiterate
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS
 from reiterate.cli import words
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ConnectionMismatch, SettingsError
@@ -71,12 +71,12 @@ def demo(
             raise ConnectionMismatch(error.what, hint="Name another file with --file.", **error.facts) from error
         if status != 0:
             raise typer.Exit(status)
-        expected = {name: len(simulator.truth(name)) for name in TABLES}
+        expected = {name: len(simulator.truth(name)) for name in GROUPS["default"]}
     with closing(duckdb.connect(str(file), read_only=True)) as database:
         ((catalog,),) = database.execute("SELECT current_database()").fetchall()
         database.execute(f'USE "{catalog}".iterable')
-        arrived = {name: database.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}
-        wrong = [name for name in TABLES if arrived[name] != expected[name]]
+        arrived = {name: database.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in expected}
+        wrong = [name for name in expected if arrived[name] != expected[name]]
         console.print(f"\n{words.number(sum(arrived.values()))} rows in {len(arrived)} tables; the brand has as many.")
         for question, query in QUESTIONS.items():
             console.print(f"\n[bold]{question}[/]")

@@ -32,7 +32,9 @@ SETTINGS: dict[str, Any] = {
     "ca_bundle": Annotated[Text, _option("ca_bundle", "Certificates of a private authority, PEM.")],
     "region": Annotated[Text, _option("region", "US or EU.")],
     "api_address": Annotated[Text, _option("api_address", "Address of the API, for simulators and proxies.")],
-    "tables": Annotated[Text, _option("tables", "Tables to replicate, separated by commas (all).")],
+    "tables": Annotated[
+        Text, _option("tables", "Tables to replicate: names, globs, groups, separated by commas (default).")
+    ],
     "lookback": Annotated[Text, _option("lookback", "Read again what happened so long before the last sync (2h).")],
     "rate_limit_factor": Annotated[Text, _option("rate_limit_factor", "Multiplies Iterable's rate limits (1.0).")],
     "spool_in_gb": Annotated[Text, _option("spool_in_gb", "Most that raw files may take on disk (4).")],

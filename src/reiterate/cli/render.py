@@ -24,6 +24,7 @@ from reiterate.flow import (
     Refreshed,
     RunFinished,
     RunStarted,
+    Skipped,
     Split,
     Started,
     Status,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from reiterate.flow import Column
+    from reiterate.flow import Column, TableSummary
 
 LONG_WAIT_S = 5.0
 """Shorter waits are not worth a line."""
@@ -99,6 +100,8 @@ def as_dict(event: Event) -> dict[str, Any]:
             }
         case Refreshed(_, rows, before):
             return said | {"rows": rows, "before": before}
+        case Skipped(_, error, dropped):
+            return said | {"error_type": type(error).__name__, "error": str(error), "dropped": dropped}
         case Failed(_, error):
             return said | {"error_type": type(error).__name__, "error": str(error)}
         case RunFinished():
@@ -109,6 +112,7 @@ def as_dict(event: Event) -> dict[str, Any]:
                 "seconds": round(event.elapsed_s, 3),
                 "rows": event.rows,
                 "failed_tables": failed,
+                "skipped_tables": [summary.table.name for summary in event.tables if summary.skipped],
                 "problems": event.problems,
             }
         case _:
@@ -162,6 +166,8 @@ def _line(event: Event) -> str:
             )
         case Refreshed(task, rows, before):
             return f"{task.table.name}: read anew, {words.number(rows)} rows in place of {words.number(before)}"
+        case Skipped(task, error):
+            return f"{task.table.name}: not here: {error}"
         case Failed(task, error):
             return f"{task}: FAILED: {error}"
         case _:
@@ -182,6 +188,7 @@ class _Lane:
     added: int = 0
     size_bytes: int = 0
     failed: int = 0
+    skipped: bool = False
     tasks: int = 0
     finished: int = 0
     arriving: dict[Task, Progress] = field(default_factory=dict)
@@ -230,6 +237,8 @@ class Board:
                 self._lane(task).size_bytes += event.size_bytes
             case Refreshed(task):
                 self._end(task)
+            case Skipped(task):
+                self._lane(task).skipped = True
             case LaneClosed(task):
                 self._lane(task).waits.pop(task, None)
             case Failed(task):
@@ -276,6 +285,8 @@ def _weight(task: Task) -> float:
 
 
 def _doing(lane: _Lane) -> str:
+    if lane.skipped:
+        return "not here"
     if lane.finished == lane.tasks:
         return "failed" if lane.failed else "done"
     if lane.arriving:
@@ -315,7 +326,7 @@ def summary(event: RunFinished, console: Console) -> None:
             *(words.number(count) for count in (one.rows, one.added, one.changed, one.removed)),
             words.size(one.size_bytes),
             words.number(one.requests),
-            "[red]failed[/]" if one.errors else "incomplete" if one.left else "[green]ok[/]",
+            _outcome(one),
         )
     console.print(grid)
     for one in event.tables:
@@ -326,9 +337,20 @@ def summary(event: RunFinished, console: Console) -> None:
             console.print(
                 f"{one.table.name}: {len(one.discarded)} columns left out by its schema policy: {names}", markup=False
             )
+    for one in event.tables:
+        if one.skipped:
+            console.print(f"{one.table.name} is not here, and stays empty: {one.skipped}", markup=False)
     for problem in event.problems:
         console.print(problem, markup=False)
     console.print(f"{_STATUS[event.status]} {words.number(event.rows)} rows read in {words.duration(event.elapsed_s)}.")
+
+
+def _outcome(one: TableSummary) -> str:
+    if one.errors:
+        return "[red]failed[/]"
+    if one.skipped:
+        return "not here"
+    return "incomplete" if one.left else "[green]ok[/]"
 
 
 _STATUS = {

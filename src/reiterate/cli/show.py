@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import reiterate
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS, TABLES
 from reiterate.cli import words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.shape import Shape
+from reiterate.shape import Shape, snake_case
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from reiterate.flow import Task
     from reiterate.settings import Reading
 
+EVENTS = 'events["events: email_send, …"]'
+"""What stands for all of them in the diagram."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -32,6 +35,7 @@ def tables(
     *,
     name: Annotated[str, typer.Argument(help="Show the columns of this table.")] = "",
     as_json: AsJson = False,
+    diagram: Annotated[bool, typer.Option("--diagram", help="Print how the tables join, for Mermaid.")] = False,
 ) -> None:
     """Show the tables, or the columns of one."""
     if name and name not in TABLES:
@@ -39,6 +43,8 @@ def tables(
     chosen = [TABLES[name]] if name else list(TABLES.values())
     if as_json:
         words.out().print_json(json.dumps([described(table) for table in chosen]))
+    elif diagram:
+        words.out().print(drawn(chosen), markup=False)
     elif name:
         describe(chosen[0])
     else:
@@ -47,17 +53,21 @@ def tables(
 
 def overview(chosen: Iterable[Table]) -> None:
     """Print what each table holds, how it is replicated, and by which keys."""
-    found = words.grid("table", "method", "primary key", "replication key", "what it holds")
+    found = words.grid("table", "method", "primary key", "replication key", "default", "what it holds")
     for table in chosen:
-        found.add_row(table.name, table.method, ", ".join(table.key), table.cursor or "", table.about)
+        by_default = "yes" if table.name in GROUPS["default"] else ""
+        found.add_row(table.name, table.method, ", ".join(table.key), table.cursor or "", by_default, table.about)
     words.out().print(found)
 
 
 def describe(table: Table, shape: Shape | None = None) -> None:
     """Print the columns of one table, as a connection wants them."""
+    from reiterate.api import limit_of
+
     console = words.out()
     console.print(f"[bold]{table.name}[/]: {table.about}")
     console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
+    console.print(f"Costs {table.cost}; {limit_of(table.read.path)}.", markup=False)
     found = words.grid("column", "type", "source field", "meaning")
     for column, about in _columns(table, shape or Shape()):
         found.add_row(column["name"], column["type"], column["field"] or "", about)
@@ -86,8 +96,21 @@ def reading(table: Table, own: Reading) -> None:
             console.print(f"{setting}: {', '.join(names)}", markup=False)
 
 
+def drawn(chosen: Iterable[Table]) -> str:
+    """Return a Mermaid diagram of how tables join: an arrow from each, events together, to those it leads to."""
+    arrows = {
+        f"    {table.name if table.changes else EVENTS} -->|{snake_case(field.name)}| {other}"
+        for table in chosen
+        for field, (other, _) in table.joins
+        if other != table.name
+    }
+    return "\n".join(["graph LR", *sorted(arrows)])
+
+
 def described(table: Table) -> dict[str, Any]:
     """Return the metadata of one table as plain values."""
+    from reiterate.api import limit_of
+
     return {
         "name": table.name,
         "about": table.about,
@@ -97,6 +120,11 @@ def described(table: Table) -> dict[str, Any]:
         "replication_key": table.cursor,
         "source": table.endpoint,
         "docs": table.docs,
+        "limit": str(limit_of(table.read.path)),
+        "cost": table.cost,
+        "snapshots": table.snapshots,
+        "groups": [group for group, names in GROUPS.items() if table.name in names],
+        "joins": {snake_case(field.name): ".".join(join) for field, join in table.joins},
         "columns": [{**column, "about": about} for column, about in _columns(table, Shape())],
     }
 
@@ -119,19 +147,20 @@ def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
     """
     Show what a sync would read: windows, calls, and the least time that Iterable's limits allow.
 
-    Asks Iterable only for its lists and metadata tables; changes nothing.
+    Asks Iterable only for what tables are made of, such as lists; changes nothing.
     """
     found = reiterate.plan(**settings)
     if as_json:
         words.out().print_json(json.dumps(_planned(found)))
         return
     console = words.out()
-    rows = words.grid("table", "tasks", "from", "to", "write", right=("tasks",))
+    rows = words.grid("table", "tasks", "calls", "from", "to", "write", right=("tasks", "calls"))
     for name, tasks in _by_table(found.tasks).items():
         windows = [task.scope for task in tasks if isinstance(task.scope, Window)]
         rows.add_row(
             name,
             words.number(len(tasks)),
+            words.number(found.costs.get(name, 0)),
             words.moment(min(window.start for window in windows)) if windows else "all",
             words.moment(max(window.end for window in windows)) if windows else "",
             ", ".join(sorted({task.write.value for task in tasks})),
@@ -159,6 +188,7 @@ def _planned(found: reiterate.Plan) -> dict[str, Any]:
             {"table": task.table.name, "part": str(task.scope), "write": task.write.value} for task in found.tasks
         ],
         "calls": [{"limit": one.limit.name, "calls": one.calls, "least_s": one.least_s} for one in found.calls],
+        "tables": found.costs,
         "least_s": found.least_s,
         "refused": [{"table": task.table.name, "error": str(error)} for task, error in found.refused],
     }

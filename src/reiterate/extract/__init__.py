@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
-from reiterate.extract import exports, jobs, listings, members, metadata
+from reiterate.catalog.model import AnyOf, Contents, Export, Figures, KeyedValues, Listing, ListMembers, PerParent
+from reiterate.errors import NotOffered
+from reiterate.extract import children, contents, exports, figures, jobs, listings, members, metadata
+from reiterate.extract.costs import calls
 from reiterate.extract.fields import declared
 from reiterate.extract.jobs import JobBook, give_up
 from reiterate.extract.probes import probe, probe_jobs
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from reiterate.flow import Task
 
 
-__all__ = ["JobBook", "declared", "fetch", "give_up", "parts", "probe", "probe_jobs"]
+Fetched = TypeVar("Fetched")
+
+__all__ = ["JobBook", "calls", "declared", "fetch", "give_up", "parts", "probe", "probe_jobs"]
 
 
 def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:
@@ -37,7 +42,9 @@ def parts(task: Task, caller: Caller) -> tuple[Task, ...] | None:
             return members.parts(task, read, caller)
         case KeyedValues() as read:
             return metadata.parts(task, read, caller)
-        case Export() | Listing():
+        case PerParent() as read if read.parts:
+            return children.parts(task, read, caller)
+        case Export() | Listing() | AnyOf() | PerParent() | Figures() | Contents():
             return None
         case _:
             assert_never(task.table.read)
@@ -63,12 +70,22 @@ def fetch(
     began = time.monotonic()
     match task.table.read:
         case Export() as read if book is not None:
-            arrived, job = jobs.fetch(task, read, caller, target, book=book, clock=clock)
+            arrived, job = _by_either_name(
+                read, lambda named: jobs.fetch(task, named, caller, target, book=book, clock=clock)
+            )
             read_at = job.started_at
         case Export() as read:
-            arrived = exports.fetch(task, read, caller, target)
+            arrived = _by_either_name(read, lambda named: exports.fetch(task, named, caller, target))
         case Listing() as read:
             arrived = listings.fetch(task, read, caller, target)
+        case AnyOf() as read:
+            arrived = listings.fetch_any(task, read, caller, target)
+        case PerParent() as read:
+            arrived = children.fetch(task, read, caller, target, pool=pool)
+        case Figures() as read:
+            arrived = figures.fetch(task, read, caller, target)
+        case Contents() as read:
+            arrived = contents.fetch(task, read, caller, target, pool=pool)
         case ListMembers() as read:
             arrived = members.fetch(task, read, caller, target)
         case KeyedValues() as read:
@@ -88,3 +105,13 @@ def fetch(
     )
     raw.check_unchanged()
     return raw
+
+
+def _by_either_name(read: Export, fetch: Callable[[Export], Fetched]) -> Fetched:
+    """Fetch a data type by its name, or by its former one where the project knows that alone (FACTS.md 8.6)."""
+    try:
+        return fetch(read)
+    except NotOffered:
+        if not read.formerly:
+            raise
+        return fetch(replace(read, data_type=read.formerly, formerly=""))

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
-from reiterate.catalog.model import Export, KeyedValues, Listing, ListMembers
-from reiterate.errors import Forbidden, JobsRefused, SourceError, Unauthorized
+from reiterate.catalog.model import (
+    AnyOf,
+    Contents,
+    Export,
+    Figures,
+    KeyedValues,
+    Listing,
+    ListMembers,
+    Pages,
+    PerParent,
+)
+from reiterate.errors import Forbidden, JobsRefused, NotOffered, SourceError, Unauthorized
+from reiterate.extract.children import GONE
 from reiterate.extract.exports import window_params
 from reiterate.extract.jobs import START
 from reiterate.windows import Window, whole_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from reiterate.api import Caller
     from reiterate.catalog.model import Read
 
-NO_LIST = "0"
-"""An id that no list has: a key with the right gets a 400 for it, one without a 401 (FACTS.md 2.3, 4.1)."""
+NOBODY = "0"
+"""An id that nothing has: a key with the right gets a 400 or 404 for it, one without a 401 (FACTS.md 2.3, 4.1)."""
+
+ONE_ROW = {
+    Pages.NONE: {},
+    Pages.LINKS: {"page": "1", "pageSize": "1"},
+    Pages.OFFSETS: {"limit": "1", "offset": "0"},
+}
+"""What asks for no more than one row."""
 
 
 def probe_jobs(caller: Caller) -> None:
@@ -45,15 +63,38 @@ def probe(read: Read, caller: Caller, *, at: datetime) -> None:
         case Export():
             second = Window(whole_seconds(at) - timedelta(seconds=1), whole_seconds(at))
             caller.touch(read.path, window_params(read, second))
-        case Listing(total=None) | KeyedValues():
-            caller.touch(read.path, {})
         case Listing():
-            caller.touch(read.path, {**dict(read.calls[0]), "page": "1", "pageSize": "1"})
+            caller.touch(read.path, {**dict(read.calls[0]), **ONE_ROW[read.pages]})
+        case KeyedValues() | Figures():
+            caller.touch(read.path, {})
+        case AnyOf():
+            _one_of(read, caller)
+        case PerParent(parents, listing):
+            probe(parents, caller, at=at)
+            _ask_for_nobody(caller, listing.path.replace("{}", NOBODY), {})
+        case Contents(listed, _, path, media):
+            probe(listed, caller, at=at)
+            _ask_for_nobody(caller, path.replace("{}", media[0][1]), {"templateId": NOBODY})
         case ListMembers():
-            try:
-                caller.touch(read.path, {read.parameter: NO_LIST})
-            except SourceError as error:
-                if error.facts.get("status") != HTTPStatus.BAD_REQUEST:
-                    raise
+            _ask_for_nobody(caller, read.path, {read.parameter: NOBODY})
         case _:
             assert_never(read)
+
+
+def _one_of(read: AnyOf, caller: Caller) -> None:
+    refusals = []
+    for listing in read.listings:
+        try:
+            caller.touch(listing.path, {})
+        except SourceError as error:
+            refusals.append(error)
+    if len(refusals) == len(read.listings):
+        raise refusals[0]
+
+
+def _ask_for_nobody(caller: Caller, path: str, params: Mapping[str, str]) -> None:
+    try:
+        caller.touch(path, params)
+    except SourceError as error:
+        if error.facts.get("status") not in GONE or isinstance(error, NotOffered):
+            raise

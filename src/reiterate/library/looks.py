@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate import audit, extract, planner, run
 from reiterate.api import Limit, least_s, limit_of
-from reiterate.catalog.model import Export, Listing
+from reiterate.catalog.model import Export
 from reiterate.errors import JobsRefused, SettingsError, SourceError
 from reiterate.ledger import Ledger
 from reiterate.library.opening import client_of, connection_of, now_utc, remember, tables_of
@@ -21,7 +22,7 @@ from reiterate.shape import Policy
 from reiterate.sinks import look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from reiterate.audit import Verified
@@ -49,13 +50,14 @@ class Plan:
     """
     What a sync would read now, with exports by both lanes as the limits allow it soonest.
 
-    Calls of listings count their first pages only: how many there are, Iterable tells when they are read. *refused*
-    are tables made of parts whose parts Iterable would not list.
+    Calls of listings count their first pages only: how many there are, Iterable tells when they are read. *costs* are
+    the calls of each table by its name. *refused* are tables of which Iterable would not tell what they are made of.
     """
 
     connection: Connection
     tasks: tuple[Task, ...]
     calls: tuple[Calls, ...]
+    costs: Mapping[str, int]
     refused: tuple[tuple[Task, ReiterateError], ...]
 
     @property
@@ -71,7 +73,7 @@ def plan(
     **values: Any,  # noqa: ANN401 (whatever the settings take)
 ) -> Plan:
     """
-    Return what a sync would read now. Asks Iterable only for its lists and metadata tables; changes nothing.
+    Return what a sync would read now. Asks Iterable only for what tables are made of, such as lists; changes nothing.
 
     :raises SettingsError: when a setting is wrong
     """
@@ -80,19 +82,25 @@ def plan(
         ledger = sink.ledger() if sink else Ledger()
         found: list[Task] = []
         refused = []
+        costs: Counter[str] = Counter()
+        counted: Counter[Limit] = Counter()
         for task in planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now_utc()):
+            caller = client.caller()
             try:
-                found.extend(extract.parts(task, client.caller()) or (task,))
+                parts = extract.parts(task, caller)
+                calls = [extract.calls(part, caller) for part in ((task,) if parts is None else parts)]
             except SourceError as error:
                 refused.append((task, error))
-    return Plan(chosen, tuple(found), _calls(found, chosen.rate_limit_factor), tuple(refused))
+                continue
+            found.extend((task,) if parts is None else parts)
+            for path, count in chain.from_iterable(each.items() for each in calls):
+                counted[limit_of(path)] += count
+                costs[task.table.name] += count
+    calls_of_all = _calls(found, counted, chosen.rate_limit_factor)
+    return Plan(chosen, tuple(found), calls_of_all, dict(costs), tuple(refused))
 
 
-def _calls(tasks: Sequence[Task], factor: float) -> tuple[Calls, ...]:
-    counted: Counter[Limit] = Counter()
-    for task in tasks:
-        read = task.table.read
-        counted[limit_of(read.path)] += len(read.calls) if isinstance(read, Listing) else 1
+def _calls(tasks: Sequence[Task], counted: Counter[Limit], factor: float) -> tuple[Calls, ...]:
     by_jobs = sum(planner.suits_jobs(task, task.size_bytes) for task in tasks)
     calls = min((_calls_with(counted, jobs, factor) for jobs in range(by_jobs + 1)), key=_least_s)
     return tuple(one for one in calls if one.calls)

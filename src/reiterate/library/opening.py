@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from reiterate import catalog
 from reiterate.api import Client, Pacer, limit_of
-from reiterate.catalog import TABLES
+from reiterate.catalog import GROUPS, TABLES
 from reiterate.flow import Status
 from reiterate.library.several import Several
 from reiterate.settings import API_ADDRESSES, load
@@ -43,6 +44,7 @@ def settings(connection: str | None = None, *, config: Path | str | None = None,
         overrides=values,
         environ=os.environ,
         known_tables=TABLES,
+        groups=GROUPS,
         now=now_utc(),
     )
 
@@ -56,7 +58,7 @@ def connection_of(
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    return [table for name, table in TABLES.items() if connection.tables is None or name in connection.tables]
+    return catalog.tables_of(connection.tables)
 
 
 def client_of(connection: Connection, stop: Flag) -> Client:
@@ -99,5 +101,8 @@ def remember(pacer: Pacer, sink: Sink, ledger: Ledger, now: datetime) -> None:
         pacer.rest()  # it died, and nobody knows when
     for table in TABLES.values():
         limit = limit_of(table.read.path)
-        ages_s = [(now - fact.read_at).total_seconds() for fact in ledger.of(table.name) if fact.lane == "direct"]
-        pacer.remember(limit, (age_s for age_s in ages_s if age_s < limit.period_s))
+        for fact in ledger.of(table.name):
+            # one request was sent when reading began; of several, all may have been at its end
+            age_s = (now - fact.read_at).total_seconds() - (fact.seconds if fact.requests > 1 else 0)
+            if fact.lane == "direct" and age_s < limit.period_s:
+                pacer.remember(limit, [age_s] * min(fact.requests, limit.calls))

@@ -97,23 +97,29 @@ def resync(
     """
     chosen = connection_of(connection, config, values)
     now = now_utc()
+    found = _export_of(chosen, table)
     of = _days_of(chosen, table, start, end, now=now)
     yield from _walk(
         chosen,
         stop or Flag(),
-        lambda ledger: planner.resync(TABLES[table], chosen.settings_of(table), ledger, of=of),
+        lambda ledger: planner.resync(found, chosen.settings_of(table), ledger, of=of),
         asked=_asked(chosen, resync=str(of), tables=[table]),
         now=now,
     )
 
 
+def _export_of(chosen: Connection, name: str) -> Table:
+    tables = {table.name: table for table in (*TABLES.values(), *tables_of(chosen))}
+    if name not in tables:
+        raise SettingsError(f"There is no table {name}.", hint=f"Tables: {', '.join(tables)}.")
+    if not isinstance(tables[name].read, Export):
+        raise SettingsError(f"Every sync reads {name} whole: there is nothing to read again.")
+    return tables[name]
+
+
 def _days_of(
     chosen: Connection, table: str, start: str | date | None, end: str | date | None, *, now: datetime
 ) -> Window:
-    if table not in TABLES:
-        raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
-    if not isinstance(TABLES[table].read, Export):
-        raise SettingsError(f"Every sync reads {table} whole: there is nothing to read again.")
     earliest = chosen.settings_of(table).start
     first = earliest if start is None else day("from", start, now=now)
     last = now if end is None else day("to", end, now=now)

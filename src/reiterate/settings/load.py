@@ -20,7 +20,7 @@ from reiterate.settings.model import API_ADDRESSES, Connection, TableSettings
 from reiterate.shape import CustomFields, Policy, Spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
     from typing import TypeVar
 
@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "data_gateway": "none",
         "ca_bundle": "none",
         "region": "US",
-        "tables": "all",
+        "tables": values.DEFAULT_GROUP,
         "lookback": "2h",
         "rate_limit_factor": 1.0,
         "spool_in_gb": 4,
@@ -121,6 +121,7 @@ def load(
     overrides: Mapping[str, object],
     environ: Mapping[str, str],
     known_tables: Mapping[str, KnownTable],
+    groups: Mapping[str, Collection[str]] = values.NO_GROUPS,
     now: datetime,
 ) -> Loaded:
     """
@@ -129,6 +130,8 @@ def load(
     *overrides*, by the names of ``reiterate.toml``, come before *environ*, the file, and the defaults; nothing as a
     value, and an empty environment variable, count as not given. The override ``name`` names a connection that stands
     in no file: it takes no settings from any connection there. Paths in the file count from the file.
+
+    *groups* are names that select several of *known_tables*; ``default`` is what counts if nothing is given.
 
     :raises SettingsError: when a value is missing or wrong
     """
@@ -144,7 +147,7 @@ def load(
         name = document.choose(connection or environ.get(CONNECTION_VARIABLE) or None)
         section = document.connections.get(name, {})
     sources = _Sources(document, name, section, given, environ)
-    found = sources.connection(known_tables=known_tables, now=now)
+    found = sources.connection(known_tables=known_tables, groups=groups, now=now)
     return Loaded(found, (*sources.notices, *_strange_variables(environ)))
 
 
@@ -159,7 +162,9 @@ class _Sources:
     environ: Mapping[str, str]
     notices: list[str] = field(default_factory=list)
 
-    def connection(self, *, known_tables: Mapping[str, KnownTable], now: datetime) -> Connection:
+    def connection(
+        self, *, known_tables: Mapping[str, KnownTable], groups: Mapping[str, Collection[str]], now: datetime
+    ) -> Connection:
         region, address = self._region_and_address()
         destinations = self._destinations()
         return Connection(
@@ -173,7 +178,7 @@ class _Sources:
             ),
             region=region,
             api_address=address,
-            tables=self._checked("tables", lambda value: values.tables(value, known=known_tables)),
+            tables=self._checked("tables", partial(values.tables, known=known_tables, groups=groups)),
             lookback=self._checked("lookback", values.lookback),
             rate_limit_factor=self._checked("rate_limit_factor", values.rate_limit_factor),
             spool_bytes=self._checked("spool_in_gb", values.spool_in_gb),
@@ -334,8 +339,7 @@ def own_settings(
         hash_columns=_own("hash_columns", given, where, partial(values.columns, fixed=known.clear)) or (),
         full_refresh=_own("full_refresh", given, where, values.switch) or False,
         history=_own("history", given, where, partial(values.switch, refused="" if known.changes else STAYS)) or False,
-        snapshots=_own("snapshots", given, where, partial(values.switch, refused="" if known.listed else FLOWS))
-        or False,
+        snapshots=_own("snapshots", given, where, partial(values.switch, refused="" if known.listed else FLOWS)),
     )
     if found.hash_columns and not salted:
         raise SettingsError(

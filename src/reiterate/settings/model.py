@@ -82,7 +82,7 @@ class TableSettings:
     hash_columns: tuple[str, ...] = ()
     full_refresh: bool = False
     history: bool = False
-    snapshots: bool = False
+    snapshots: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Reading:
 
     *lists* are the lists that are wanted, by id or by a glob of their name; all if there is none. *shape* says which
     columns are wanted. With *full_refresh* every sync reads the table anew, *history* keeps what its rows were,
-    *snapshots* its rows of each day.
+    *snapshots* its rows of each day; nothing means as the catalog has it.
     """
 
     start: datetime
@@ -102,7 +102,7 @@ class Reading:
     shape: Shape = field(default_factory=Shape)
     full_refresh: bool = False
     history: bool = False
-    snapshots: bool = False
+    snapshots: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ class Connection:
     One Iterable project, and how it is replicated.
 
     *start* is aware UTC midnight, *window* the upper bound of one export request, in whole seconds; *gateway* nothing
-    for a direct way, *tables* nothing for all. At most *spool_bytes* of raw files lie on disk at a time.
+    for a direct way, *tables* the names of those that are replicated. At most *spool_bytes* of raw files lie on
+    disk at a time.
     """
 
     name: str
@@ -176,7 +177,7 @@ class Connection:
     ca_bundle: Path | None
     region: str
     api_address: str
-    tables: tuple[str, ...] | None
+    tables: tuple[str, ...]
     lookback: timedelta
     rate_limit_factor: float
     destination: Destination
@@ -221,7 +222,7 @@ def describe(connection: Connection) -> dict[str, str]:
         "ca_bundle": str(connection.ca_bundle or "none"),
         "region": connection.region,
         "api_address": connection.api_address,
-        "tables": "all" if connection.tables is None else ", ".join(connection.tables),
+        "tables": ", ".join(connection.tables),
         "lookback": duration(connection.lookback),
         "rate_limit_factor": f"{connection.rate_limit_factor:g}",
         "spool_in_gb": f"{connection.spool_bytes / GB:.10g}",
@@ -241,7 +242,7 @@ def describe(connection: Connection) -> dict[str, str]:
             f"custom_fields = {own.custom_fields}" if own.custom_fields else "",
             "full_refresh" if own.full_refresh else "",
             "history" if own.history else "",
-            "snapshots" if own.snapshots else "",
+            "" if own.snapshots is None else "snapshots" if own.snapshots else "no snapshots",
             *(
                 f"{setting} = {', '.join(names)}"
                 for setting, names in (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reiterate.secret import Secret
@@ -17,7 +19,7 @@ from reiterate.settings.model import GB, UNITS
 from reiterate.shape import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from enum import StrEnum
     from typing import TypeVar
 
@@ -39,6 +41,10 @@ LAYOUTS = {r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}": "%m/%d/%Y", r"[0-9]{4}-[0-9]{2}-[0
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
 RESERVED_SCHEMAS = {"information_schema", "pg_catalog"}
+
+EVERY_GROUP, DEFAULT_GROUP, LEFT_OUT = "all", "default", "!"
+NEW_DATA_TYPE = r"export:[A-Za-z][A-Za-z0-9]{0,63}"
+NO_GROUPS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def start_date(value: object, *, now: datetime | None) -> datetime:
@@ -202,32 +208,63 @@ def salt(value: object) -> Secret:
     return Secret(text)
 
 
-def tables(value: object, *, known: Collection[str] | None) -> tuple[str, ...] | None:
-    """Return the names, or nothing for all tables. Without *known* any name may come."""
-    accepted = "a list of table names, such as campaigns, email_open; or all"
+def tables(
+    value: object, *, known: Collection[str] | None, groups: Mapping[str, Collection[str]] = NO_GROUPS
+) -> tuple[str, ...]:
+    """
+    Return the names of the tables that *value* selects: by name, glob or group, ``!`` before what is left out.
+
+    ``all`` selects every table; what begins with something left out leaves it out of the default. A data type that is
+    not known goes by ``export:NAME``. Without *known* any name may come, and what was given is returned.
+    """
+    patterns = _patterns(value)
+    twice = next((name for name in patterns if patterns.count(name) > 1), None)
+    if twice is not None:
+        raise Wrong("every table name once", reason=f"{twice} stands there twice")
+    if known is None:
+        return patterns
+    chosen: dict[str, None] = {}
+    for pattern in (DEFAULT_GROUP, *patterns) if patterns[0].startswith(LEFT_OUT) else patterns:
+        found = _selected(pattern.removeprefix(LEFT_OUT), known, groups)
+        if pattern.startswith(LEFT_OUT):
+            chosen = {name: None for name in chosen if name not in found}
+        else:
+            chosen.update(dict.fromkeys(found))
+    if known and not chosen:
+        raise Wrong("a selection that leaves at least one table")
+    return tuple(chosen)
+
+
+def _patterns(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        if value.strip().lower() == "all":
-            return None
         given: Sequence[object] = value.split(",") if value.strip() else ()
     elif isinstance(value, list | tuple | set | frozenset):
         given = sorted(value, key=str) if isinstance(value, set | frozenset) else value
     else:
-        raise Wrong(accepted)
+        raise Wrong("a list of table names, globs or groups, such as campaigns, email_*; or all")
     if not given:
-        raise Wrong("at least one table name; leave `tables` out to replicate all", shown="empty")
-    names = tuple(table(name, known=known) for name in given)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise Wrong("every table name once", reason=f"{twice} stands there twice")
-    return names
+        raise Wrong("at least one table name; leave `tables` out to replicate the default ones", shown="empty")
+    return tuple(table(name, known=None) for name in given)
 
 
-def table(value: object, *, known: Collection[str] | None) -> str:
+def _selected(pattern: str, known: Collection[str], groups: Mapping[str, Collection[str]]) -> Collection[str]:
+    if pattern in known or re.fullmatch(NEW_DATA_TYPE, pattern):
+        return (pattern,)
+    if pattern.lower() in {*groups, EVERY_GROUP, DEFAULT_GROUP}:
+        return groups.get(pattern.lower(), known)
+    if found := [name for name in known if fnmatchcase(name, pattern)]:
+        return found
+    return (table(pattern, known=known, groups=groups),)
+
+
+def table(value: object, *, known: Collection[str] | None, groups: Mapping[str, Collection[str]] = NO_GROUPS) -> str:
     name = text_of(value) or ""
     if not name or (known is not None and name not in known):
-        meant = nearest(name, known or ())
+        meant = nearest(name, [*(known or ()), *groups])
         raise Wrong(
-            f"the name of a table (did you mean {meant}?)" if meant else f"one of {', '.join(sorted(known or ()))}",
+            f"the name of a table (did you mean {meant}?)"
+            if meant
+            else f"one of {', '.join(sorted([*(known or ()), *groups]))}",
             reason="there is no such table",
             shown=quoted(name if isinstance(value, str) else value),
         )

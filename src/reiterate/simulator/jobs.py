@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import routes
@@ -45,6 +46,20 @@ class Job:
     truncated: bool = False
     files: dict[str, bytes] = field(default_factory=dict)
     shown: int = 0
+    asked_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The job as lists of jobs have it; times with the server's own offset (FACTS.md 7.2)."""
+        row: dict[str, Any] = {
+            "id": self.job_id,
+            "dataTypeName": self.data_type,
+            "jobState": self.state,
+            "scheduledStartTime": _local(self.asked_at),
+            "bytesExported": sum(map(len, self.files.values())),
+        }
+        return row | ({"endTime": _local(self.ended_at)} if self.ended_at else {})
 
     @property
     def final(self) -> bool:
@@ -70,7 +85,7 @@ class Jobs:
         routes.range_of(params, now)  # a wrong one is refused now, not when the job runs
         if params.get("outputFormat", "application/x-json-stream") != "application/x-json-stream":
             raise routes.WrongParameter("This simulator exports application/x-json-stream alone")
-        job = Job(FIRST_ID + len(self.all), data_type, params, fault)
+        job = Job(FIRST_ID + len(self.all), data_type, params, fault, asked_at=now)
         self.all[job.job_id] = job
         self._advance(now)
         return Answer({"jobId": job.job_id})
@@ -79,18 +94,7 @@ class Jobs:
         """Swagger: GET /api/export/jobs."""
         self._advance(now)
         return Answer(
-            {
-                "jobs": [
-                    {
-                        "id": job.job_id,
-                        "dataTypeName": job.data_type,
-                        "jobState": job.state,
-                        "bytesExported": sum(map(len, job.files.values())),
-                    }
-                    for job in reversed(self.all.values())
-                    if not state or job.state == state.lower()
-                ]
-            }
+            {"jobs": [job.row for job in reversed(self.all.values()) if not state or job.state == state.lower()]}
         )
 
     def files(self, job_id: int, after: str, *, now: float) -> Reply:
@@ -141,6 +145,9 @@ class Jobs:
         running = [job for job in self.all.values() if job.state == "running"]
         for job in running:
             self._run(job)
+        for job in running:
+            if job.final:
+                job.ended_at = now
         places = AT_A_TIME - sum(job.state == "running" for job in running)
         waiting = sorted(
             (job for job in self.all.values() if job.state == "enqueued"), key=lambda job: (job.restarted, job.job_id)
@@ -182,6 +189,10 @@ class Jobs:
     def _hangs(self, job: Job) -> bool:
         seconds = job.fault.seconds if job.fault else 0.0
         return time.monotonic() - (job.began_at or 0.0) < self._options.job_seconds + seconds
+
+
+def _local(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, timezone(timedelta(hours=-6))).isoformat(timespec="milliseconds")
 
 
 def _files(lines: list[bytes], size_bytes: int) -> Iterator[bytes]:

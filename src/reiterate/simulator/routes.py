@@ -83,7 +83,7 @@ def campaigns(world: World, request: Request) -> Reply:
     """Swagger: GET /api/campaigns; ``campaignState`` may be repeated (FACTS.md 6)."""
     states = {value for name, value in request.pairs if name == "campaignState"}
     rows = [row for row in world.campaigns if not states or row["campaignState"] in states]
-    return _page(rows, request, rows_name="campaigns", total_name="totalCampaignsCount", key="id")
+    return page(rows, request, rows_name="campaigns", total_name="totalCampaignsCount", key="id")
 
 
 def templates(world: World, request: Request) -> Reply:
@@ -94,25 +94,39 @@ def templates(world: World, request: Request) -> Reply:
         for row in world.templates
         if (row["templateType"], row["messageMedium"]) == (kind, medium)
     ]
-    return _page(rows, request, rows_name="templates", total_name="totalTemplatesCount", key="templateId")
+    return page(rows, request, rows_name="templates", total_name="totalTemplatesCount", key="templateId")
 
 
-def _page(rows: Sequence[Row], request: Request, *, rows_name: str, total_name: str, key: str) -> Reply:
-    """Return one page; the total only when paginating, links with the API's host (FACTS.md 6)."""
+def page(
+    rows: Sequence[Row],
+    request: Request,
+    *,
+    rows_name: str,
+    total_name: str,
+    key: str,
+    size: int = DEFAULT_PAGE,
+    largest: int = LARGEST_PAGE,
+    counted: bool = False,
+) -> Answer:
+    """
+    Return one page, of *size* rows unless another is asked for; links have the API's host (FACTS.md 6).
+
+    The total comes only when paginating, unless it is always *counted*.
+    """
     params = request.params
     sort = params.get("sort", "id")
     # swagger: - for descending, + or no prefix for ascending; a bare + in a URL is a blank
     asked = sort.lstrip("+- ")
     field = key if asked == "id" else asked
     ordered = sorted(rows, key=lambda row: row.get(field, 0), reverse=sort.startswith("-"))
-    size = min(_number(params, "pageSize", DEFAULT_PAGE), LARGEST_PAGE)
-    page = _number(params, "page", 1)
-    answer: Row = {rows_name: ordered[(page - 1) * size : page * size]}
-    if "page" in params or "pageSize" in params:
+    size = min(number_of(params, "pageSize", size), largest)
+    here = number_of(params, "page", 1)
+    answer: Row = {rows_name: ordered[(here - 1) * size : here * size]}
+    if counted or "page" in params or "pageSize" in params:
         answer[total_name] = len(ordered)
     for name, number, there in (
-        ("nextPageUrl", page + 1, page * size < len(ordered)),
-        ("previousPageUrl", page - 1, page > 1),
+        ("nextPageUrl", here + 1, here * size < len(ordered)),
+        ("previousPageUrl", here - 1, here > 1),
     ):
         if there:
             kept = [(name, value) for name, value in request.pairs if name not in {"page", "pageSize"}]
@@ -121,7 +135,8 @@ def _page(rows: Sequence[Row], request: Request, *, rows_name: str, total_name: 
     return Answer(answer)
 
 
-def _number(params: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
+def number_of(params: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
+    """Return a parameter that is a number."""
     text = params.get(name, str(default))
     if not text.isdecimal() or int(text) < least:
         raise WrongParameter(f"Invalid value for parameter {name}: {text}")
@@ -170,7 +185,7 @@ def metadata_tables(world: World, _: Request) -> Reply:
 def metadata_keys(world: World, request: Request) -> Reply:
     """Swagger: GET /api/metadata/{table}; an unknown table is empty, pages by marker (FACTS.md 4.2, 6)."""
     keys = list(world.metadata.get(request.values[0].lower(), {}).values())
-    first = _number(request.params, "nextMarker", 0, least=0)
+    first = number_of(request.params, "nextMarker", 0, least=0)
     rows = [{name: value for name, value in row.items() if name != "value"} for row in keys]
     answer: Row = {"results": rows[first : first + METADATA_PAGE]}
     if first + METADATA_PAGE < len(rows):

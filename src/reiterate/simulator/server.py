@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import faults, routes
+from reiterate.simulator import entity_routes, faults, routes
 from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
@@ -152,7 +152,7 @@ class App:
             return routes.error(400, str(wrong), "BadParams")
 
     def _route(self, asked: Asked) -> Reply:
-        for pattern, answer in routes.ROUTES:
+        for pattern, answer in (*routes.ROUTES, *entity_routes.ROUTES):
             # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
             if asked.method == "GET" and (found := re.fullmatch(pattern, asked.path)):
                 values = tuple(map(unquote, found.groups()))
@@ -330,6 +330,8 @@ class Simulator:
 
     def truth(self, table: str) -> list[dict[str, Any]]:
         """Return what a complete replica holds of *table*, as the source has it."""
+        if table == "export_jobs":
+            return [job.row for job in self.jobs]
         return self.world.truth(table)
 
     def mutate(self, *, fraction: float = 0.01, seed: int = 1) -> None:

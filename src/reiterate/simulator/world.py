@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import brand, events
+from reiterate.simulator.entities import Entities
 from reiterate.simulator.people import Person, people
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class World:
         self.templates = self._templates()
         self.campaigns = self._campaigns()
         self.metadata = self._metadata()
+        self.entities = Entities(self)
         total = options.days * options.events_per_day
         self.people = people(self, self._random, options.users or max(20, min(total // 20, 50_000)))
         self.members = self._members()
@@ -184,6 +186,10 @@ class World:
                 "labels": ["spring"] if number % 3 == 0 else [],
                 "type": "Triggered" if triggered else "Blast",
             }
+            if number % len(brand.STATES) == len(brand.STATES) - 1:
+                row |= {"messageMedium": "Embedded", "templateId": 11_459_001 + number}
+            if number and number % len(brand.STATES) == 0:
+                row["recurringCampaignId"] = found[brand.STATES.index("Recurring")]["id"]
             if triggered:
                 row["workflowId"] = 501233
             else:
@@ -248,8 +254,10 @@ class World:
                 return [dict(row) for keys in self.metadata.values() for row in keys.values()]
             case "users":
                 return [json.loads(encode(person.profile)) for person in self.people]
-            case _:
+            case _ if table in DATA_TYPES:
                 return list(self.timelines[DATA_TYPES[table]].rows())
+            case _:
+                return self.entities.truth(table)
 
     def users_between(self, start: float, end: float) -> list[bytes]:
         """Return the profiles last updated in ``[start, end)``."""
@@ -296,6 +304,7 @@ class World:
             self._change_events(data_type, timeline, random, since=old_end - LATE_S, share=max(fraction * 20, 0.2))
         self._change_people(random, fraction)
         self._change_entities(random)
+        self.entities.change(random)
 
     def _change_events(self, data_type: str, timeline: Timeline, random: Random, *, since: int, share: float) -> None:
         for index in range(bisect_left(timeline.at, since), len(timeline.at)):

@@ -1,0 +1,77 @@
+"""What templates are made of: a call for each template, and one for each of its languages (FACTS.md 12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reiterate.errors import SourceError
+from reiterate.extract import listings
+from reiterate.extract.children import GONE, still_there
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reiterate.api import Caller, Downloaded
+    from reiterate.catalog.model import Contents
+    from reiterate.extract.listings import Row
+    from reiterate.extract.metadata import Mapper
+    from reiterate.flow import Task
+
+ID, OWN_ID = "templateId", "clientTemplateId"
+
+
+def templates(read: Contents, caller: Caller) -> list[Row]:
+    """Return the templates that are listed, and those that something else names because their medium is not."""
+    found = {row[ID]: row for row in listings.all_rows(read.listed, caller)}
+    listed = {dict(call).get(read.medium) for call in read.listed.calls}
+    others = {medium for medium, _ in read.media} - listed
+    for row in listings.all_rows(read.others, caller):
+        if row.get(read.medium) in others and row.get(ID) is not None:
+            found.setdefault(row[ID], {ID: row[ID], read.medium: row[read.medium]})
+    return [found[key] for key in sorted(found)]
+
+
+def fetch(task: Task, read: Contents, caller: Caller, target: Path, *, pool: Mapper) -> Downloaded:
+    """
+    Write a row for each template and language to *target*; return how much that is.
+
+    :raises SourceError: when a template that is still there is refused
+    """
+    found = still_there(
+        lambda template: list(_languages(read, caller, template)),
+        templates(read, caller),
+        again=lambda: templates(read, caller),
+        key=ID,
+        pool=pool,
+    )
+    return listings.write(task, (row for rows in found for row in rows), caller, target)
+
+
+def _languages(read: Contents, caller: Caller, template: Row) -> Iterator[Row]:
+    path = read.path.replace("{}", dict(read.media)[template[read.medium]])
+    params = {ID: str(template[ID])}
+    (content,) = listings.objects(caller.json(path, params), path)
+    yield {**template, **content}
+    own_id = template.get(OWN_ID) or content.get(OWN_ID)
+    for locale in _locales(read, caller, template, str(own_id)) if own_id else ():
+        if locale == content.get("locale"):
+            continue
+        (content_there,) = listings.objects(caller.json(path, {**params, "locale": locale}), path)
+        yield {**template, **content_there, "locale": locale}
+
+
+def _locales(read: Contents, caller: Caller, template: Row, own_id: str) -> list[str]:
+    try:
+        answer = caller.json(read.locales, {OWN_ID: own_id})
+    except SourceError as error:
+        if error.facts.get("status") not in GONE:
+            raise
+        return []
+    entries = answer.get("templates") if isinstance(answer, dict) else None
+    return [
+        locale
+        for entry in listings.objects(entries, read.locales)
+        if entry.get(ID) == template[ID]
+        for locale in entry.get("locales") or ()
+    ]
