@@ -47,6 +47,9 @@ JOBS_LAST = timedelta(hours=12)
 
 LARGE_BYTES, LONG = 32 * 2**20, timedelta(days=1)
 
+MANY_EXPORTS = 12
+"""So many waiting exports take three minutes directly; where there are more, jobs take some, however small."""
+
 LONG_ROUND_S = 3600.0
 """Tables of parts that are read in less are read whole by each run."""
 
@@ -205,15 +208,16 @@ def pieces(task: Task, size_bytes: float | None) -> tuple[Task, ...]:
     return tuple(replace(task, scope=window, size_bytes=size_bytes / len(cut)) for window in cut)
 
 
-def suits_jobs(task: Task, size_bytes: float | None) -> bool:
+def suits_jobs(task: Task, size_bytes: float | None, *, waiting: int) -> bool:
     """
-    Return whether a job is worth its start and its looks: for much, or for a long time.
+    Return whether a job is worth its start and its looks: for much, for a long time, or where many are *waiting*.
 
-    Backfills go by both lanes, so that neither waits for the other; the increment of every hour goes directly.
+    Backfills go by both lanes, so that neither waits for the other; the increment of every hour goes directly, unless
+    it is one of many tables.
     """
     if task.job is not None or not isinstance(task.scope, Window):
         return task.job is not None
-    return task.scope.length >= LONG or (size_bytes or 0) >= LARGE_BYTES
+    return waiting > MANY_EXPORTS or task.scope.length >= LONG or (size_bytes or 0) >= LARGE_BYTES
 
 
 def parts_due(parts: Sequence[Task], ledger: Ledger, *, round_s: float, now: datetime) -> list[Task]:

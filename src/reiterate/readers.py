@@ -176,7 +176,8 @@ class Readers:
 
     def _suits(self, lane: str, task: Task) -> bool:
         if lane == JOBS:
-            return self._jobs_open and planner.suits_jobs(task, self._rates.size_bytes(task))
+            waiting = len(self._waiting[EXPORTS])
+            return self._jobs_open and planner.suits_jobs(task, self._rates.size_bytes(task), waiting=waiting)
         return task.job is None or not self._jobs_open
 
     def _read(self, task: Task, lane: str) -> None:

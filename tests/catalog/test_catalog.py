@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reiterate.api import LIMITS, limit_of
-from reiterate.catalog import GROUPS, TABLES
+from reiterate.catalog import GROUPS, TABLES, table_of
 from reiterate.catalog.model import ByEvent, Export, Listing, ListMembers, Type, Wire
 from reiterate.parse import first_columns
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests.conftest import KEY
 from tests.simulator.client import DATA_TYPES
+from tests.simulator.conftest import END
+from tests.simulator.test_simulator import RECORDED
 
 if TYPE_CHECKING:
     from reiterate.catalog.model import Table
@@ -46,8 +48,9 @@ def test_the_documented_tables() -> None:
     assert {name: (table.method, table.key, table.cursor) for name, table in found.items()} == DOCUMENTED
 
 
-def test_data_types_are_spelled_as_the_api_does() -> None:
-    """Exports ask for the data types of the swagger, letter by letter."""
+def test_exports_are_the_data_types_of_the_swagger() -> None:
+    """There is a table for each of its 53 data types, and no other export; all are spelled letter by letter."""
+    assert 53 == len(DATA_TYPES)
     assert {
         table.name: table.read.data_type for table in TABLES.values() if isinstance(table.read, Export)
     } == DATA_TYPES
@@ -99,14 +102,49 @@ def test_joins_lead_somewhere() -> None:
         assert column in {each.name for each in first_columns(TABLES[table])}
 
 
+@pytest.mark.parametrize("name", [name for name, table in TABLES.items() if isinstance(table.read, Export)])
+def test_fields_are_the_recorded_ones(name: str) -> None:
+    """Every field that is known of an export is declared, with its type; JSON in a string is JSON (schema.json)."""
+    types = {"string": "text", "integer": "bigint", "number": "double", "itbl_datetime": "timestamp"}
+    wanted = {
+        field: types.get(type_.rstrip("!"), type_.rstrip("!")) for field, type_ in RECORDED[name]["fields"].items()
+    }
+    declared = {field.name: field.type.value for field in TABLES[name].fields if field.wire is not Wire.JSON_TEXT}
+    told = {"transactionalData", "deviceInfo"}
+    assert {field: type_ for field, type_ in wanted.items() if field not in told} == {
+        field: type_ for field, type_ in declared.items() if field in wanted
+    }
+
+
+@pytest.mark.parametrize(
+    ("data_type", "table"),
+    [
+        ("emailUnSubscribe", "email_unsubscribe"),
+        ("emailunsubscribe", "email_unsubscribe"),
+        ("WHATSAPPSEND", "whatsapp_send"),
+        ("anonSession", "unknown_session"),
+        ("AnonSession", "unknown_session"),
+        ("whatsAppRead", "whatsapp_read"),
+        ("smsUnSubscribe", "sms_unsubscribe"),
+        ("voiceCall", "voice_call"),
+    ],
+)
+def test_data_types_by_name(data_type: str, table: str) -> None:
+    """A data type is found by any spelling and by its older name; one that is new is called like the known ones."""
+    assert table == table_of(f"export:{data_type}").name
+
+
 def test_the_api_knows_every_table() -> None:
     """What the catalog asks for, the API answers: each path and data type, in the spelling that it has here."""
-    with Simulator(WorldOptions(days=1, events_per_day=40), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=1, events_per_day=4000, end=END), ServerOptions(api_key=KEY)) as simulator:
         fields = {name: {field for row in simulator.truth(name) for field in row} for name in TABLES}
     assert ["export_jobs"] == [name for name in TABLES if not fields[name]]  # no job was started
     for table in (table for table in TABLES.values() if fields[table.name]):
         known = {field.name for field in table.fields}
         assert {*table.key} & known & fields[table.name]
+        # of lists and message types there is one or the other, by the type of the project
+        identity = {*table.identity.fields} - {"userListIds", "messageTypeIds"}
+        assert not isinstance(table.identity, ByEvent) or identity <= fields[table.name]
         match table.read:
             case Listing() as read:
                 assert read.id in fields[table.name]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from reiterate.catalog import TABLES
+from reiterate.catalog import DOCUMENTED, GROUPS, TABLES
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.cli.command import reiterate
@@ -106,14 +106,15 @@ def test_sync_without_a_file(simulator: Simulator) -> None:
     assert 0 == ended.status
     assert "All tables are up to date." in ended.out
     assert {} == replica.differences(FILE, simulator)
-    for table in TABLES:
+    for table in GROUPS["default"]:
         assert table in ended.out
     assert ["iterable.duckdb"] == [path.name for path in Path().iterdir()]
 
 
 def test_json_logs(simulator: Simulator) -> None:
     """`--json-logs` gives one JSON object a line and nothing else; the last tells how it ended."""
-    ended = reiterate("sync", "--start-date", start(simulator), "--json-logs", simulator=simulator)
+    flags = ("--start-date", start(simulator), "--tables", "documented", "--json-logs")
+    ended = reiterate("sync", *flags, simulator=simulator)
     lines = [json.loads(line) for line in ended.out.splitlines()]
     assert 0 == ended.status
     assert "" == ended.err
@@ -121,7 +122,7 @@ def test_json_logs(simulator: Simulator) -> None:
     assert ["run_started", "run_finished"] == [lines[0]["event"], lines[-1]["event"]]
     assert "succeeded" == lines[-1]["status"]
     loaded = sum(line["rows"] for line in lines if line["event"] == "loaded")
-    assert sum(len(simulator.truth(table)) for table in TABLES) == loaded == lines[-1]["rows"]
+    assert sum(len(simulator.truth(table)) for table in DOCUMENTED) == loaded == lines[-1]["rows"]
 
 
 def test_some_tables_failed(simulator: Simulator) -> None:
@@ -139,7 +140,7 @@ def test_nothing_could_be_done(simulator: Simulator) -> None:
     ended = reiterate("sync", "--start-date", start(simulator), simulator=simulator, ITERABLE_API_KEY="f" * 32)
     assert 1 == ended.status
     assert "Nothing could be read." in ended.out
-    assert 1 == ended.out.count("campaigns, channels, email_bounce")
+    assert 1 == ended.out.count("campaigns, catalogs, channels, email_bounce")
 
 
 def test_busy_destination(simulator: Simulator) -> None:
@@ -173,7 +174,8 @@ def test_tables() -> None:
 
 def test_plan_and_status(simulator: Simulator) -> None:
     """`plan` tells what a sync would read and how long that takes at least; `status` what is there and what is left."""
-    flags = ("--start-date", start(simulator), "--window-in-days", "1", "--rate-limit-factor", "1")
+    chosen = ("--start-date", start(simulator), "--tables", "documented")
+    flags = (*chosen, "--window-in-days", "1", "--rate-limit-factor", "1")
     plan = reiterate("plan", *flags, simulator=simulator)
     assert 0 == plan.status
     calls = json.loads(reiterate("plan", *flags, "--json", simulator=simulator).out)
@@ -184,9 +186,9 @@ def test_plan_and_status(simulator: Simulator) -> None:
     assert not FILE.exists()
     before = reiterate("status", *flags, simulator=simulator)
     assert "No sync yet." in before.out
-    reiterate("sync", *flags[:2], simulator=simulator)
+    reiterate("sync", *chosen, simulator=simulator)
     after = json.loads(reiterate("status", *flags, "--json", simulator=simulator).out)
-    assert {table: len(simulator.truth(table)) for table in TABLES} == {
+    assert {table: len(simulator.truth(table)) for table in DOCUMENTED} == {
         table["table"]: table["rows"] for table in after["tables"]
     }
     assert "succeeded" == after["runs"][0]["status"]
@@ -346,12 +348,13 @@ def test_connection_test_tells_missing_rights_apart() -> None:
     """`connection test` says for every table whether the key can read it, in a handful of calls."""
     options = ServerOptions(api_key=KEY, denied=("/api/export",))
     with Simulator(WorldOptions(days=1, events_per_day=50), options) as simulator:
-        ended = reiterate("connection", "test", "--start-date", "11/01/2026", simulator=simulator)
+        flags = ("--start-date", "11/01/2026", "--tables", "documented")
+        ended = reiterate("connection", "test", *flags, simulator=simulator)
         assert 3 == ended.status
         assert "email_open: The API key is valid, but has no right to this resource." in ended.out
         assert "campaigns: ok" in ended.out
         assert "list_users: ok" in ended.out
-        assert set(TABLES) == {line.partition(":")[0] for line in ended.out.splitlines()}
+        assert set(DOCUMENTED) == {line.partition(":")[0] for line in ended.out.splitlines()}
         assert len(simulator.requests) <= 10
 
 

@@ -22,7 +22,8 @@ Row = dict[str, Any]
 
 LISTINGS = {"campaigns": "campaigns", "channels": "channels", "lists": "lists", "message_types": "messageTypes"}
 DATA_TYPES = {
-    # a table of the replica, and its dataTypeName in the swagger
+    # a table of the replica, and its dataTypeName in the swagger (enum of GET /api/export/data.json)
+    "custom_event": "customEvent",
     "email_bounce": "emailBounce",
     "email_click": "emailClick",
     "email_complaint": "emailComplaint",
@@ -31,7 +32,50 @@ DATA_TYPES = {
     "email_send_skip": "emailSendSkip",
     "email_subscribe": "emailSubscribe",
     "email_unsubscribe": "emailUnSubscribe",
+    "embedded_click": "embeddedClick",
+    "embedded_impression": "embeddedImpression",
+    "embedded_received": "embeddedReceived",
+    "embedded_send": "embeddedSend",
+    "embedded_send_skip": "embeddedSendSkip",
+    "embedded_session": "embeddedSession",
+    "hosted_unsubscribe_click": "hostedUnsubscribeClick",
+    "in_app_click": "inAppClick",
+    "in_app_close": "inAppClose",
+    "in_app_delete": "inAppDelete",
+    "in_app_delivery": "inAppDelivery",
+    "in_app_open": "inAppOpen",
+    "in_app_recall": "inAppRecall",
+    "in_app_send": "inAppSend",
+    "in_app_send_skip": "inAppSendSkip",
+    "inbox_message_impression": "inboxMessageImpression",
+    "inbox_session": "inboxSession",
+    "journey_exit": "journeyExit",
+    "purchase": "purchase",
+    "push_bounce": "pushBounce",
+    "push_open": "pushOpen",
+    "push_send": "pushSend",
+    "push_send_skip": "pushSendSkip",
+    "push_uninstall": "pushUninstall",
+    "rcs_send": "rcsSend",
+    "rcs_send_skip": "rcsSendSkip",
+    "sms_bounce": "smsBounce",
+    "sms_click": "smsClick",
+    "sms_received": "smsReceived",
+    "sms_send": "smsSend",
+    "sms_send_skip": "smsSendSkip",
+    "sms_usage_info": "smsUsageInfo",
+    "unknown_session": "unknownSession",
     "users": "user",
+    "web_push_click": "webPushClick",
+    "web_push_send": "webPushSend",
+    "web_push_send_skip": "webPushSendSkip",
+    "whatsapp_bounce": "whatsAppBounce",
+    "whatsapp_click": "whatsAppClick",
+    "whatsapp_received": "whatsAppReceived",
+    "whatsapp_seen": "whatsAppSeen",
+    "whatsapp_send": "whatsAppSend",
+    "whatsapp_send_skip": "whatsAppSendSkip",
+    "whatsapp_usage_info": "whatsAppUsageInfo",
 }
 TABLES = (*LISTINGS, *DATA_TYPES, "list_users", "metadata", "templates")
 TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
@@ -71,6 +115,11 @@ class Client:
         answer = self.get(path, **params)
         assert 200 == answer.status, answer.data
         return json.loads(answer.data)
+
+    def start(self, **document: str) -> BaseHTTPResponse:
+        """Start an export job."""
+        with urllib3.PoolManager(retries=False, headers={"Api-Key": KEY}) as pool:
+            return pool.request("POST", f"{self.url}/api/export/start", json=document)
 
     def control(self, name: str, body: object = None) -> bytes:
         """Use a control of the simulator; they want no key."""

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pytest
 
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests.conftest import KEY
-from tests.simulator.client import EXPORT, TABLES, TEMPLATE_MEDIA, TEMPLATE_TYPES, Client, counted
+from tests.simulator.client import DATA_TYPES, EXPORT, TABLES, TEMPLATE_MEDIA, TEMPLATE_TYPES, Client, counted
 from tests.simulator.conftest import END
 
 if TYPE_CHECKING:
@@ -443,3 +444,53 @@ def test_recorded_fields_occur(table: str, shop: Simulator) -> None:
     # the project's own: any will do
     own = {"locale", "timeZone", "syncedAt"}
     assert set() == set().union(*RECORDED[table]["examples"]) - fields - own
+
+
+# ── data types ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_older_names_of_data_types(client: Client, shop: Simulator) -> None:
+    """unknownSession answers to its older name as well, whatever the case (FACTS 8.6)."""
+    truth = counted(shop.truth("unknown_session"))
+    assert truth == counted(client.export("unknownSession")) == counted(client.export("ANONSession"))
+
+
+@pytest.mark.parametrize(
+    ("not_offered", "asked", "status"),
+    [
+        (("unknownSession",), "unknownSession", 400),
+        (("unknownSession",), "anonSession", 200),
+        (("unknownSession", "anonSession"), "anonSession", 400),
+        (("rcsSend",), "RcsSend", 400),
+        (("rcsSend",), "rcsSendSkip", 200),
+    ],
+)
+def test_data_types_that_are_not_offered(not_offered: tuple[str, ...], asked: str, status: int) -> None:
+    """A project may not offer a data type, or know it by its older name alone: 400 BadParams (FACTS 8.6)."""
+    with Simulator(replace(TINY, not_offered=not_offered), ServerOptions(api_key=KEY)) as simulator:
+        client = Client(simulator.url)
+        wanted = {"dataTypeName": asked, "range": "All"}
+        for answer in (client.get(EXPORT, **wanted), client.start(**wanted)):
+            assert status == answer.status
+            assert status == 200 or refusal(answer)[1]["code"] == "BadParams"
+
+
+def test_nested_objects_are_flat(shop: Simulator) -> None:
+    """Objects come under dotted keys; arrays of objects stand twice; some devices come as they are (FACTS 8.4)."""
+    nested = {
+        (table, field)
+        for table in DATA_TYPES
+        for row in shop.truth(table)
+        for field, value in row.items()
+        if isinstance(value, dict)
+    }
+    assert {("embedded_click", "deviceInfo"), ("users", "profile")} == nested
+    for row in shop.truth("purchase"):
+        assert [item["id"] for item in row["shoppingCartItems"]] == row["shoppingCartItems.id"]
+
+
+def test_what_is_a_number_here_and_a_text_there(shop: Simulator) -> None:
+    """Accounts of services are numbers in some data types and texts in others (schema.json, espAccountId)."""
+    kinds = {"sms_send": str, "sms_received": str, "whatsapp_received": str, "whatsapp_send": int, "whatsapp_seen": int}
+    for table, kind in kinds.items():
+        assert {kind} == {type(row["espAccountId"]) for row in shop.truth(table) if "espAccountId" in row}

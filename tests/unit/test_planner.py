@@ -19,6 +19,7 @@ from reiterate.planner import (
     JOBS_LAST,
     LARGE_BYTES,
     LONG_ROUND_S,
+    MANY_EXPORTS,
     RATE_FACTS,
     SHORTEST_WINDOW,
     TARGET_WINDOW_BYTES,
@@ -321,7 +322,7 @@ def test_listings_with_a_replication_key(table: Table) -> None:
 def test_full_tables(table: Table) -> None:
     """A table without a replication key is read whole and replaced, at every sync and from no date."""
     tasks = plan([table], lambda _: reading(40), Ledger([fact(None, table=table.name)]), now=at(50))
-    assert [Task(table, Whole(), REPLACE)] == tasks
+    assert [Task(table, Whole(), REPLACE, snapshots=table.snapshots)] == tasks
 
 
 # ── how long windows are ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -452,13 +453,14 @@ def test_overlapping_jobs_are_used_once() -> None:
 )
 def test_what_goes_by_jobs(length_s: float, size_bytes: float | None, *, by_job: bool) -> None:
     """Much goes by jobs, and what is long."""
-    assert by_job == suits_jobs(Task(OPENS, window(0, length_s), APPEND), size_bytes)
+    assert by_job == suits_jobs(Task(OPENS, window(0, length_s), APPEND), size_bytes, waiting=MANY_EXPORTS)
 
 
 def test_a_job_goes_on_as_a_job() -> None:
     """However small a window is that a job works on, it stays the job's; a listing never goes by one."""
-    assert suits_jobs(Task(OPENS, window(0, 1), APPEND, job=job(0, 1, 2)), 1.0)
-    assert not suits_jobs(Task(TABLES["campaigns"], Whole(), MERGE), None)
+    assert suits_jobs(Task(OPENS, window(0, 1), APPEND, job=job(0, 1, 2)), 1.0, waiting=0)
+    assert not suits_jobs(Task(TABLES["campaigns"], Whole(), MERGE), None, waiting=99)
+    assert suits_jobs(Task(OPENS, window(0, 1), APPEND), 1.0, waiting=MANY_EXPORTS + 1)
 
 
 @PROPERTY

@@ -107,7 +107,7 @@ def test_a_project_of_nothing(tmp_path: Path) -> None:
         world.members.clear()
         world.metadata.clear()
         world.entities.catalogs.clear()
-        world.entities.experiments.clear()
+        world.results.experiments.clear()
         world.campaigns.clear()
         for timeline in world.timelines.values():
             timeline.fill([])

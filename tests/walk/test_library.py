@@ -12,6 +12,8 @@ import pytest
 
 import reiterate
 from reiterate.api import LIMITS
+from reiterate.catalog import DOCUMENTED, TABLES
+from reiterate.catalog.model import Export
 from reiterate.errors import DestinationBusy, Forbidden, SettingsError, Unauthorized
 from reiterate.flow import Discovered, Failed, Loaded, Part, RunFinished, RunStarted, Started, Status, Task
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
@@ -53,7 +55,7 @@ def test_events_tell_the_whole_run(simulator: Simulator, tmp_path: Path) -> None
         assert len(loaded) == table.tasks
         assert sum(event.added for event in loaded) == table.added == len(simulator.truth(table.table.name))
         assert 0 == table.left
-    assert sum(len(simulator.truth(table.name)) for table in reiterate.tables()) == last.rows
+    assert sum(len(simulator.truth(table)) for table in DOCUMENTED) == last.rows
 
 
 def test_nothing_happens_until_it_is_asked(simulator: Simulator, tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_plan_says_what_sync_then_does(simulator: Simulator, tmp_path: Path) -> 
 
 def test_least_time_follows_the_limits(simulator: Simulator, tmp_path: Path) -> None:
     """The least time counts each limit for itself, and exports by both lanes: 4 a minute directly, 5 by jobs."""
-    exports = [table.name for table in reiterate.tables() if table.method == "CDC" and "export" in table.endpoint]
+    exports = [name for name in DOCUMENTED if isinstance(TABLES[name].read, Export)]
     chosen = settings(simulator, tmp_path / "replica.duckdb", rate_limit_factor=1, tables=exports)
     plan = reiterate.plan(**chosen)
     assert {"exports": 4, "export jobs": 5, "export files": 10} == calls(plan)
@@ -188,7 +190,7 @@ def test_check_asks_each_endpoint_once(tmp_path: Path) -> None:
         assert 8 == len(checks)
         assert 10 >= len(simulator.requests)
         wrong = list(reiterate.check(**(settings(simulator, file) | {"api_key": "another"})))
-    assert {table.name for table in reiterate.tables()} == {table.name for one in checks for table in one.tables}
+    assert {*DOCUMENTED} == {table.name for one in checks for table in one.tables}
     refused = {table.name: one.error for one in checks for table in one.tables if one.error}
     assert {"lists", "list_users"} == refused.keys()
     assert all(isinstance(error, Forbidden) for error in refused.values())

@@ -29,7 +29,7 @@ _CAMPAIGN = (
     Field("labels", Type.JSON),
     Field("labelIds", Type.JSON),
     Field("recurringCampaignId", Type.BIGINT, "The recurring campaign that this one is a run of."),
-    Field("workflowId", Type.BIGINT, "The journey that sends it."),
+    Field("workflowId", Type.BIGINT, "The journey that sends it; joins to journeys.id."),
 )
 
 ENTITIES = (

@@ -101,7 +101,8 @@ def plan(
 
 
 def _calls(tasks: Sequence[Task], counted: Counter[Limit], factor: float) -> tuple[Calls, ...]:
-    by_jobs = sum(planner.suits_jobs(task, task.size_bytes) for task in tasks)
+    exports = [task for task in tasks if isinstance(task.table.read, Export)]
+    by_jobs = sum(planner.suits_jobs(task, task.size_bytes, waiting=len(exports)) for task in exports)
     calls = min((_calls_with(counted, jobs, factor) for jobs in range(by_jobs + 1)), key=_least_s)
     return tuple(one for one in calls if one.calls)
 

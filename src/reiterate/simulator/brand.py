@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FIRST = (
     "Ines",
     "Tomas",
@@ -67,6 +72,17 @@ THEMES = (
     "Members only",
     "Review request",
 )
+SHOP = "https://shop.example.com"
+DEVICES = (
+    {"deviceId": "2E6B5B9C-1E2B-4B0E-9A57-0C9C5E0D7A11", "platform": "iOS", "appPackageName": "com.example.larkspur"},
+    {"deviceId": "9A7C1B00-0B5E-4A5C-8A10-55B7C1D2E3F4", "platform": "Android", "appPackageName": "com.example.shop"},
+    {"deviceId": "Mozilla/5.0 (X11; Linux x86_64)", "platform": "Web", "appPackageName": "shop.example.com"},
+)
+ITEMS: tuple[Mapping[str, Any], ...] = (
+    {"id": "SKU-881", "sku": "SKU-881", "name": "Linen apron", "price": 39.5, "categories": ["kitchen"]},
+    {"id": "SKU-102", "name": "Oak stool", "price": 79, "url": f"{SHOP}/p/102"},
+    {"id": "SKU-007", "name": "Café set, größe M", "price": 118.25},
+)
 COLOURS = ("green", "blue", "red", "ochre", "grün")
 STATES = (
     "Finished",
@@ -87,7 +103,6 @@ SKIP_REASONS = ("DuplicateMarketingMessage", "HandlebarsExecutionError", "Freque
 UNSUBSCRIBE_SOURCES = ("EmailLink", "API", "WebApp", "UpdateSubscriptionsAPI")
 SIGNUP_SOURCES = ("API", "ListAPI", "Import", "WebApp", "WebForm")
 STAFF = "marta.keller@example.com"
-SHOP = "https://shop.example.com"
 
 CHANNELS = (
     {"id": 61001, "name": "Marketing Channel", "channelType": "Marketing", "messageMedium": "Email"},
@@ -96,6 +111,9 @@ CHANNELS = (
     {"id": 61004, "name": "SMS", "channelType": "Marketing", "messageMedium": "SMS"},
     {"id": 61005, "name": "Browser", "channelType": "Marketing", "messageMedium": "WebPush"},
     {"id": 61006, "name": "Inbox", "channelType": "Marketing", "messageMedium": "InApp"},
+    {"id": 61007, "name": "Shop front", "channelType": "Marketing", "messageMedium": "Embedded"},
+    {"id": 61008, "name": "WhatsApp", "channelType": "Transactional", "messageMedium": "WhatsApp"},
+    {"id": 61009, "name": "RCS", "channelType": "Marketing", "messageMedium": "RCS"},
 )
 
 LISTS = (

@@ -1,5 +1,5 @@
 """
-What a project has set up besides its campaigns: journeys, snippets, catalogs, experiments, the content of templates.
+What a project has set up besides its campaigns: journeys, snippets, webhooks, catalogs, the content of templates.
 
 Made when it is first asked for; the fields are those of the swagger and FACTS.md.
 """
@@ -26,42 +26,6 @@ PROJECT = 48210
 LANGUAGES = ("fr-FR", "de-DE")
 JOURNEYS, ARCHIVED = 57, 3
 """Of journeys a page has 50 at most."""
-EXPERIMENTS = 23
-"""A list of them has 20 unless more are asked for."""
-
-EMAIL_METRICS = (
-    # names and forms as they were recorded (FACTS.md 10): wholes, and numbers with a fraction
-    "Total Email Sends",
-    "Total Email Opens",
-    "Total Email Opens (filtered)",
-    "Total Emails Clicked",
-    "Total Emails Bounced",
-    "Total Complaints",
-    "Total Unsubscribes",
-    "Unique Email Sends",
-    "Unique Email Opens",
-    "Unique Email Clicks",
-)
-EMAIL_FRACTIONS = ("Total Emails Delivered", "Unique Emails Delivered", "Average Order Value", "Revenue / M (Email)")
-EMBEDDED_METRICS = ("Total Embedded Impressions", "Total Embedded Clicks")
-"""Columns that nobody has published."""
-
-EXPERIMENT_HEADER = (
-    "Campaign ID",
-    "Experiment ID",
-    "Template ID",
-    "Name",
-    "Type",
-    "Created by",
-    "Creation Date",
-    "Last modified",
-    "Subject",
-    "Improvement",
-    "Confidence",
-    "Total Email Sends",
-    "Email Delivery Rate",
-    "Total Emails Delivered",
-)
 
 
 class Entities:
@@ -70,14 +34,6 @@ class Entities:
     def __init__(self, world: World) -> None:
         self._world = world
         self._random = Random(world.options.seed + 1)
-
-    def _ms(self, share: float) -> int:
-        world = self._world
-        return int((world.start_s + share * (world.end_s - world.start_s)) * 1000) + int(share * 997) % 1000
-
-    @staticmethod
-    def _iso(epoch_ms: int) -> str:
-        return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     # ── journeys, snippets, webhooks ─────────────────────────────────────────────────────────────────────────────────
 
@@ -94,8 +50,8 @@ class Entities:
                 "journeyType": "Published",
                 "startTileId": 7712 + number,
                 "triggerEventNames": ["signup"] if number % 2 else [],
-                "createdAt": self._ms(0.1),
-                "updatedAt": self._ms(0.3),
+                "createdAt": self._world.ms(0.1),
+                "updatedAt": self._world.ms(0.3),
                 "creatorUserId": brand.STAFF,
             }
             if number % 4 == 0:
@@ -104,7 +60,7 @@ class Entities:
                 row["draft"] = {
                     **{name: row[name] for name in ("name", "createdAt", "creatorUserId")},
                     "id": 601233 + number,
-                    "updatedAt": self._ms(0.9),
+                    "updatedAt": self._world.ms(0.9),
                 }
             found.append(row)
         return found
@@ -118,9 +74,9 @@ class Entities:
                 "name": name,
                 "content": f"<p>{{{{company}}}} {name}</p>",
                 "variables": ["company"],
-                "createdAt": self._iso(self._ms(0.2)),
+                "createdAt": iso(self._world.ms(0.2)),
                 "createdBy": brand.STAFF,
-                "updatedAt": self._iso(self._ms(0.4)),
+                "updatedAt": iso(self._world.ms(0.4)),
                 "updatedBy": brand.STAFF,
                 **({"description": "legal"} if number else {}),
             }
@@ -158,7 +114,7 @@ class Entities:
         catalogs[catalog][item] = {
             "catalogName": catalog,
             "itemId": item,
-            "lastModified": self._ms(0.6),
+            "lastModified": self._world.ms(0.6),
             "size": len(json.dumps(value)),
             "value": value,
         }
@@ -168,114 +124,6 @@ class Entities:
         if catalog == "products":
             return {"definedMappings": {"price": "double"}, "undefinedFields": ["name"]}
         return {"definedMappings": {}, "undefinedFields": ["city", "open", "floors"] if self.catalogs[catalog] else []}
-
-    # ── experiments ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def experiments(self) -> dict[int, Row]:
-        """Single experiments by their ids, newer than the swagger (FACTS.md 13)."""
-        campaigns = [row for row in self._world.campaigns if row["messageMedium"] == "Email"]
-        found: dict[int, Row] = {}
-        for number in range(EXPERIMENTS):
-            campaign = campaigns[number % len(campaigns)]
-            draft = number % 5 == 4
-            row: Row = {
-                "id": 120410 + number,
-                "status": "draft" if draft else "finished",
-                "creationDate": self._ms(0.2),
-                "channelType": "email",
-                "experimentType": "SubjectLine",
-                "allocationMode": "even_split",
-                "sizing": {"holdoutPercentage": None},
-                "meta": {
-                    "name": f"{campaign['name']} subject line",
-                    "campaignId": campaign["id"],
-                    "projectId": PROJECT,
-                    "orgId": 3110,
-                    "conversionMetrics": ["opens"],
-                },
-                "variants": [
-                    {
-                        "id": 10 * number + variant,
-                        "name": "Control" if not variant else f"Variant {variant}",
-                        "value": {"templateId": campaign["templateId"] + variant},
-                        "currentPercentage": 50,
-                        "isWinner": not draft and variant == 1,
-                        "isControl": variant == 0,
-                    }
-                    for variant in range(2)
-                ],
-            }
-            if not draft:
-                row |= {"startDate": self._ms(0.3), "finishDate": self._ms(0.5)}
-            found[row["id"]] = row
-        return found
-
-    def listed_experiments(self) -> list[Row]:
-        """Return the experiments as their list has them, whose dates are texts (FACTS.md 7.2)."""
-        return [
-            {
-                **{name: row[name] for name in ("id", "status", "channelType")},
-                "name": row["meta"]["name"],
-                "author": brand.STAFF,
-                **({"startDate": self._iso(row["startDate"])} if "startDate" in row else {}),
-            }
-            for row in self.experiments.values()
-        ]
-
-    def variants(self, experiment: Row) -> list[Row]:
-        return [
-            {
-                "variantId": variant["id"],
-                **{name: variant[name] for name in ("name", "value", "currentPercentage")},
-                "content": {"subject": f"{variant['name']}: the spring edit", "preheader": None},
-            }
-            for variant in experiment["variants"]
-        ]
-
-    def totals(self, experiment: Row) -> list[Row]:
-        return [
-            {
-                **{name: variant[name] for name in ("id", "name", "isControl", "isWinner")},
-                "metrics": {"sends": 1000 + variant["id"], "opens": 40.5},
-            }
-            for variant in experiment["variants"]
-        ]
-
-    def experiment_cells(self, experiment: Row) -> list[list[str]]:
-        """Return the lines of an experiment's metrics; the first variant has a cell more than the header has."""
-        return [
-            [
-                str(experiment["meta"]["campaignId"]),
-                str(experiment["id"]),
-                str(variant["value"]["templateId"]),
-                str(2026 + number),  # a name that looks like a number
-                variant["name"],
-                brand.STAFF,
-                self._iso(self._ms(0.2)),
-                self._iso(self._ms(0.25)),
-                'The "spring" edit, here',
-                "N/A" if not number else "12.5",
-                "NaN" if not number else "97",
-                "" if experiment["status"] == "draft" else str(1000 + experiment["id"]),
-                "" if experiment["status"] == "draft" else "0.5",
-                "" if experiment["status"] == "draft" else "16.0",
-                *(["left over"] if not number else []),
-            ]
-            for number, variant in enumerate(experiment["variants"])
-        ]
-
-    # ── metrics of campaigns ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def metrics(self, campaign: Row) -> dict[str, str]:
-        """Return the cells of a campaign, by their columns: none while it is a draft."""
-        if campaign["campaignState"] == "Draft":
-            return {}
-        seed = campaign["id"] * 31 + len(campaign["campaignState"])
-        if campaign["messageMedium"] != "Email":
-            return {name: str(seed % 1000 + number) for number, name in enumerate(EMBEDDED_METRICS)}
-        wholes = {name: str(seed % 5000 * (number + 1)) for number, name in enumerate(EMAIL_METRICS)}
-        return wholes | {name: f"{seed % 700}.{number * 25 % 100}" for number, name in enumerate(EMAIL_FRACTIONS)}
 
     # ── the content of templates ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -396,7 +244,7 @@ class Entities:
             case "template_contents":
                 return list(self._contents())
             case _:
-                return list(self._figures(table))
+                raise KeyError(table)
 
     def _contents(self) -> Iterable[Row]:
         for template in (*self._world.templates, *self.embedded.values()):
@@ -404,32 +252,9 @@ class Entities:
             for locale in ("", *self.languages(template)[1:]):
                 yield {**{name: template[name] for name in known}, **self.content(template, locale)}
 
-    def _figures(self, table: str) -> Iterable[Row]:
-        match table:
-            case "campaign_metrics":
-                for campaign in self._world.campaigns:
-                    found = self.metrics(campaign).items()
-                    yield {"id": campaign["id"], **{name: json.loads(cell) for name, cell in found}}
-            case "experiments":
-                for listed, row in zip(self.listed_experiments(), self.experiments.values(), strict=True):
-                    yield {**listed, **row}
-            case "experiment_variants":
-                for row in self.experiments.values():
-                    yield from ({"experimentId": row["id"], **variant} for variant in self.variants(row))
-            case "experiment_totals":
-                for row in self.experiments.values():
-                    yield from ({"experimentId": row["id"], **variant} for variant in self.totals(row))
-            case "experiment_metrics":
-                for row in self.experiments.values():
-                    for cells in self.experiment_cells(row):
-                        named = dict(zip((*EXPERIMENT_HEADER, "surplus"), cells, strict=False))
-                        yield {name: _typed(name, cell) for name, cell in named.items() if cell}
-            case _:
-                raise KeyError(table)
-
     def change(self, random: Random) -> None:
         """Let some time pass: something new, changed or gone in each."""
-        self.journeys[0] |= {"name": "Renamed series", "updatedAt": self._ms(1)}
+        self.journeys[0] |= {"name": "Renamed series", "updatedAt": self._world.ms(1)}
         self.journeys[-1 - ARCHIVED]["isArchived"] = True
         del self.snippets[random.randrange(len(self.snippets))]
         self.webhooks[0]["enabled"] = not self.webhooks[0]["enabled"]
@@ -437,18 +262,15 @@ class Entities:
         del items[next(iter(items))]
         self._put(self.catalogs, "products", f"SKU-new-{len(items)}", {"name": "New", "price": 1.5})
         self.catalogs.pop("empty", None)
-        self.experiments[120410]["status"] = "winner_found"
         for hashed in self.forgotten.values():
             hashed.extend(hashes(f"forgotten{len(hashed)}"))
+
+
+def iso(epoch_ms: int) -> str:
+    """Return an instant as snippets and experiments have it (FACTS.md 7.2)."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def hashes(*identifiers: str) -> list[str]:
     """Return the SHA-256 of each, as forgotten users are told (FACTS.md 14.4)."""
     return [hashlib.sha256(one.strip().lower().encode()).hexdigest() for one in identifiers]
-
-
-def _typed(name: str, cell: str) -> object:
-    numbers = {"Campaign ID", "Experiment ID", "Template ID", *EXPERIMENT_HEADER[11:]}
-    if name == "surplus":
-        return [cell]
-    return json.loads(cell) if name in numbers else cell

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from reiterate.simulator.entities import EXPERIMENT_HEADER
+from reiterate.simulator.results import EXPERIMENT_HEADER
 from reiterate.simulator.routes import Answer, error, number_of, page
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def campaign_metrics(world: World, request: Request) -> Reply:
     Without an id there is a header alone; ids are repeated, for commas do not work.
     """
     asked = {value for name, value in request.pairs if name == "campaignId"}
-    found = {row["id"]: world.entities.metrics(row) for row in world.campaigns if str(row["id"]) in asked}
+    found = {row["id"]: world.results.metrics(row) for row in world.campaigns if str(row["id"]) in asked}
     columns = sorted({name for cells in found.values() for name in cells})
     lines = [[str(campaign), *(cells.get(name, "") for name in columns)] for campaign, cells in found.items()]
     return Answer(_csv([["id", *(columns or [""])], *lines]), content_type="text/plain; charset=utf-8")
@@ -43,8 +43,8 @@ def campaign_metrics(world: World, request: Request) -> Reply:
 def experiment_metrics(world: World, request: Request) -> Reply:
     """CSV without a content type; a row may have more cells than the header (FACTS.md 3, 10.1)."""
     asked = {value for name, value in request.pairs if name == "experimentId"}
-    found = [row for row in world.entities.experiments.values() if str(row["id"]) in asked]
-    lines = [cells for row in found for cells in world.entities.experiment_cells(row)]
+    found = [row for row in world.results.experiments.values() if str(row["id"]) in asked]
+    lines = [cells for row in found for cells in world.results.experiment_cells(row)]
     return Answer(_csv([[*EXPERIMENT_HEADER], *lines]), content_type=None)
 
 
@@ -56,31 +56,31 @@ def _csv(lines: Sequence[Sequence[str]]) -> str:
 
 def experiments(world: World, request: Request) -> Reply:
     """FACTS.md 6, 13: ``limit``, 20 if it is not given, and ``offset``."""
-    rows = world.entities.listed_experiments()
+    rows = world.results.listed_experiments()
     limit, offset = number_of(request.params, "limit", 20), number_of(request.params, "offset", 0, least=0)
     return Answer({"experiments": rows[offset : offset + limit], "totalCount": len(rows)})
 
 
 def experiment(world: World, request: Request) -> Reply:
     """FACTS.md 13: a bare object."""
-    found = world.entities.experiments.get(int(request.values[0]))
+    found = world.results.experiments.get(int(request.values[0]))
     return _no_experiment(request) if found is None else Answer(found)
 
 
 def experiment_variants(world: World, request: Request) -> Reply:
     """FACTS.md 13, and Iterable's own client: the variants with their content."""
-    found = world.entities.experiments.get(int(request.values[0]))
+    found = world.results.experiments.get(int(request.values[0]))
     if found is None:
         return _no_experiment(request)
-    return Answer({"experimentId": found["id"], "variants": world.entities.variants(found)})
+    return Answer({"experimentId": found["id"], "variants": world.results.variants(found)})
 
 
 def experiment_totals(world: World, request: Request) -> Reply:
     """FACTS.md 13, and Iterable's own client: totals of each variant."""
-    found = world.entities.experiments.get(int(request.values[0]))
+    found = world.results.experiments.get(int(request.values[0]))
     if found is None:
         return _no_experiment(request)
-    return Answer({"id": found["id"], "status": found["status"], "variants": world.entities.totals(found)})
+    return Answer({"id": found["id"], "status": found["status"], "variants": world.results.totals(found)})
 
 
 def _no_experiment(request: Request) -> Answer:

@@ -1,16 +1,18 @@
-"""Events: sends, and what people do with them, in believable proportions."""
+"""Events: emails and what people do with them, in believable proportions, and a tenth as many of other media."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from datetime import UTC, datetime
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from reiterate.simulator import brand
+from reiterate.simulator import brand, media
+from reiterate.simulator.people import wire_time
 
 if TYPE_CHECKING:
-    from random import Random
+    from collections.abc import Mapping
 
     from reiterate.simulator.world import World
 
@@ -27,6 +29,18 @@ SHARES = {
     "emailUnSubscribe": 0.01,
     "emailComplaint": 0.005,
 }
+"""Of ``events_per_day``: emails are all of it; events of other media come besides."""
+CHANGED: Mapping[str, Row] = {
+    "emailOpen": {"city": "Genève", "isBot": True},
+    "emailClick": {"city": "Genève", "isBot": True},
+    "hostedUnsubscribeClick": {"city": "Genève"},
+    "smsSend": {"isSMSEstimation": False, "smsSendCount": 2},
+    "smsUsageInfo": {"smsSendCount": 2},
+    # sent again with its id (FACTS.md 8.2)
+    "customEvent": {"price": 41.5, "eventUpdatedAt": "2026-03-13 18:22:41 +00:00"},
+    "purchase": {"total": 12.5},
+}
+"""What an event has after it changed; what tells it from others does not."""
 REPEATED = 0.003
 """Share of byte-identical duplicates: several opens in one second (FACTS.md 8.3)."""
 SAME_SECOND = 0.01
@@ -34,12 +48,16 @@ SAME_SECOND = 0.01
 
 
 def history(world: World, random: Random, count: int) -> Made:
-    """Return about *count* events over the whole time of *world*."""
+    """Return about *count* emails and what they led to over the whole time of *world*, and events of other media."""
     return between(world, random, world.start_s, world.end_s, count)
 
 
 def between(world: World, random: Random, start_s: int, end_s: int, count: int) -> Made:
-    """Return about *count* events of ``[start_s, end_s)``, by data type; opens and clicks follow a send."""
+    """
+    Return about *count* events of ``[start_s, end_s)``, by data type, and at least one of each.
+
+    Opens and clicks follow a send.
+    """
     made: Made = defaultdict(list)
     sends: list[tuple[int, Row]] = []
     for data_type, share in SHARES.items():
@@ -60,6 +78,9 @@ def between(world: World, random: Random, start_s: int, end_s: int, count: int) 
                 row = _reaction(random, data_type, at, send)
             made[data_type].append((at, row))
             _follow(world, random, made, data_type, at, row)
+    others = Random()
+    others.setstate(random.getstate())  # chance goes on for what comes after the emails as if they were all
+    media.add(world, others, made, (start_s, end_s), count)
     return made
 
 
@@ -78,10 +99,6 @@ def _follow(world: World, random: Random, made: Made, data_type: str, at: int, r
             made[data_type].append((at, {**row, "ip": "192.0.2.77"}))
 
 
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S +00:00")
-
-
 def _hex(random: Random) -> str:
     return f"{random.getrandbits(128):032x}"
 
@@ -93,7 +110,7 @@ def _message(world: World, random: Random, at: int) -> Row:
         "messageTypeId": 92001 + campaign["id"] % 5,
         "templateId": campaign["templateId"],
         "messageId": _hex(random),
-        "createdAt": _time(at),
+        "createdAt": wire_time(at),
         "campaignId": campaign["id"],
         "channelId": 61001 + campaign["id"] % 2,
     }
@@ -112,7 +129,7 @@ def _send(world: World, random: Random, at: int) -> Row:
             "eventName": "orderShipped",
             "orderNumber": f"LG-{at % 100000}",
             "total": 12.5,
-            "createdAt": _time(at - 2),
+            "createdAt": wire_time(at - 2),
         }
         row["transactionalData"] = json.dumps(order)
     return row
@@ -129,7 +146,7 @@ def _skip(world: World, random: Random, at: int) -> Row:
 
 def _reaction(random: Random, data_type: str, at: int, send: Row) -> Row:
     kept = ("email", "userId", "itblUserId", "templateId", "messageId", "campaignId")
-    row = {name: send[name] for name in kept if name in send} | {"createdAt": _time(at)}
+    row = {name: send[name] for name in kept if name in send} | {"createdAt": wire_time(at)}
     match data_type:
         case "emailComplaint":
             return row | {"recipientState": "Complaint"}
@@ -173,8 +190,8 @@ def _subscribe(world: World, random: Random, at: int) -> Row:
         **random.choice(world.people).who,
         "emailListIds": [random.choice(world.lists)["id"]] if to_list else [],
         "channelIds": [] if to_list else [61001],
-        "profileUpdatedAt": _time(at),
-        "createdAt": _time(at),
+        "profileUpdatedAt": wire_time(at),
+        "createdAt": wire_time(at),
         "signupSource": random.choice(brand.SIGNUP_SOURCES),
         "firstName": random.choice(brand.FIRST),
         "favouriteColour": random.choice(brand.COLOURS),
@@ -186,7 +203,7 @@ def _unsubscribe(world: World, random: Random, at: int, given: Row) -> Row:
         **(given or random.choice(world.people).who),
         "emailListIds": [3310201] if random.random() < 0.5 else [],
         "channelIds": [61001],
-        "createdAt": _time(at),
+        "createdAt": wire_time(at),
     }
     if not given:
         campaign = random.choice(world.campaigns)
@@ -197,3 +214,13 @@ def _unsubscribe(world: World, random: Random, at: int, given: Row) -> Row:
             "messageId": _hex(random),
         }
     return row
+
+
+def table_of(data_type: str) -> str:
+    """Return the table of the replica that holds a data type; whatsApp is one word there, and so is unsubscribe."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", data_type).lower()
+    return name.replace("whats_app", "whatsapp").replace("un_subscribe", "unsubscribe")
+
+
+DATA_TYPES = {table_of(data_type): data_type for data_type in (*SHARES, *media.KINDS)}
+"""``dataTypeName`` of events, as the swagger spells it, by the table of the replica."""

@@ -81,7 +81,7 @@ class Jobs:
         if not isinstance(document, dict) or not isinstance(document.get("dataTypeName"), str):
             return routes.error(400, "[/api/export/start] Invalid JSON body", "BadJsonBody")
         params = {name: str(value) for name, value in document.items()}
-        data_type = routes.data_type_of(params)
+        data_type = routes.data_type_of(params, self._world)
         routes.range_of(params, now)  # a wrong one is refused now, not when the job runs
         if params.get("outputFormat", "application/x-json-stream") != "application/x-json-stream":
             raise routes.WrongParameter("This simulator exports application/x-json-stream alone")

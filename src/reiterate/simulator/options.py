@@ -37,8 +37,10 @@ class WorldOptions:
     """
     The invented brand; the same options give the same brand, byte for byte.
 
-    *end* (aware UTC, whole seconds) is when the last events happened: now, if it is not given. With
-    *visibility_delay* a row shows 5 to 20 seconds after it happened, one in a hundred after 6 minutes (FACTS.md 8.3).
+    *events_per_day* are the emails and what follows them; other media have a tenth as many besides, and at least one
+    event of each data type. *end* (aware UTC, whole seconds) is when the last events happened: now, if it is not given.
+    With *visibility_delay* a row shows 5 to 20 seconds after it happened, one in a hundred after 6 minutes (FACTS.md
+    8.3).
     """
 
     days: int = 60
@@ -52,6 +54,9 @@ class WorldOptions:
     """lists besides those that every brand has, of a person each"""
     project_type: ProjectType = "email"
     visibility_delay: bool = False
+    not_offered: tuple[str, ...] = ()
+    """data types that are refused with a 400, by their spelling: a project that does not offer ``unknownSession``
+    knows ``anonSession`` alone, unless that is not offered either (FACTS.md 8.6)"""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from reiterate.simulator import brand
-from reiterate.simulator.world import DATA_TYPES, encode
+from reiterate.simulator.world import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -217,7 +217,7 @@ def export(world: World, request: Request) -> Reply:
     The data type is matched without regard to case, start is inclusive, end exclusive, unknown parameters are
     ignored and the range is then Today (FACTS.md 7.1, 8.2, 8.6); rows come in no order (8.3).
     """
-    kind = data_type_of(request.params)
+    kind = data_type_of(request.params, world)
     start, end = range_of(request.params, request.now)
     lines = lines_of(world, kind, start, end, now=request.now)
     return Stream(_pieces([chosen_fields(line, request.params) for line in lines]))
@@ -235,11 +235,16 @@ def chosen_fields(line: bytes, params: Mapping[str, str]) -> bytes:
     return encode(left)
 
 
-def data_type_of(params: Mapping[str, str]) -> str:
-    """Return the data type that is asked for, in the swagger's spelling."""
+FORMERLY = {"anonsession": "unknownSession"}
+"""Data types by what they were called before, in small letters (FACTS.md 8.6)."""
+
+
+def data_type_of(params: Mapping[str, str], world: World) -> str:
+    """Return the data type that is asked for, in the swagger's spelling; what the project does not offer is refused."""
     asked = params.get("dataTypeName", "")
-    kind = next((name for name in (*DATA_TYPES.values(), "user") if name.lower() == asked.lower()), None)
-    if kind is None:
+    names = {name.lower(): name for name in (*world.timelines, "user")} | FORMERLY
+    kind = names.get(asked.lower())
+    if kind is None or asked.lower() in {name.lower() for name in world.options.not_offered}:
         raise WrongParameter(f"Invalid value for parameter dataTypeName: {asked}")
     return kind
 

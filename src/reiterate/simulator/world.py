@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import brand, events
 from reiterate.simulator.entities import Entities
+from reiterate.simulator.events import DATA_TYPES
 from reiterate.simulator.people import Person, people
+from reiterate.simulator.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,18 +25,6 @@ if TYPE_CHECKING:
     from reiterate.simulator.options import WorldOptions
 
 Row = dict[str, Any]
-
-DATA_TYPES = {
-    # table of the replica: dataTypeName as the swagger spells it
-    "email_bounce": "emailBounce",
-    "email_click": "emailClick",
-    "email_complaint": "emailComplaint",
-    "email_open": "emailOpen",
-    "email_send": "emailSend",
-    "email_send_skip": "emailSendSkip",
-    "email_subscribe": "emailSubscribe",
-    "email_unsubscribe": "emailUnSubscribe",
-}
 
 TEMPLATE_TYPES = ("Base", "Blast", "Triggered", "Workflow")
 TEMPLATE_MEDIA = ("Email", "Push", "InApp", "SMS")
@@ -100,6 +90,7 @@ class World:
         self.campaigns = self._campaigns()
         self.metadata = self._metadata()
         self.entities = Entities(self)
+        self.results = Results(self)
         total = options.days * options.events_per_day
         self.people = people(self, self._random, options.users or max(20, min(total // 20, 50_000)))
         self.members = self._members()
@@ -112,6 +103,10 @@ class World:
     def _ms(self, share: float) -> int:
         """Return an instant as entities carry it: epoch milliseconds (FACTS.md 7.2)."""
         return int((self.start_s + share * (self.end_s - self.start_s)) * 1000) + self._random.randrange(1000)
+
+    def ms(self, share: float) -> int:
+        """Return an instant so far into the time of the project, always the same."""
+        return int((self.start_s + share * (self.end_s - self.start_s)) * 1000) + int(share * 997) % 1000
 
     def _message_types(self) -> list[Row]:
         found: list[Row] = []
@@ -256,6 +251,10 @@ class World:
                 return [json.loads(encode(person.profile)) for person in self.people]
             case _ if table in DATA_TYPES:
                 return list(self.timelines[DATA_TYPES[table]].rows())
+            case (
+                "campaign_metrics" | "experiments" | "experiment_metrics" | "experiment_totals" | "experiment_variants"
+            ):
+                return list(self.results.truth(table))
             case _:
                 return self.entities.truth(table)
 
@@ -305,14 +304,13 @@ class World:
         self._change_people(random, fraction)
         self._change_entities(random)
         self.entities.change(random)
+        self.results.change()
 
     def _change_events(self, data_type: str, timeline: Timeline, random: Random, *, since: int, share: float) -> None:
         for index in range(bisect_left(timeline.at, since), len(timeline.at)):
             if random.random() < share:
                 row = json.loads(timeline.lines[index])
-                row |= (
-                    {"city": "Genève", "isBot": True} if data_type in {"emailOpen", "emailClick"} else {"note": "seen"}
-                )
+                row |= events.CHANGED.get(data_type, {"note": "seen"})
                 timeline.lines[index] = encode(row)
 
     def _change_people(self, random: Random, fraction: float) -> None:
