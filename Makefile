@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format bench chaos docs lock clean
+.PHONY: demo test lint format bench bench-rates bench-limits bench-memory bench-growth bench-flame chaos docs lock clean
 
 demo: $(READY)  ## replicate an invented brand into iterable.duckdb
 	$(BIN)/reiterate demo
@@ -22,8 +22,27 @@ format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(READY)  ## figures for benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/floor.py
+SCALE ?= 1
+RUNS ?= 3
+MEASURE = $(BIN)/python -m benchmarks --scale $(SCALE) --runs $(RUNS)
+
+bench: $(READY)  ## all figures of benchmarks/RESULTS.md, about 40 minutes; a smaller SCALE, as 0.1, only prints
+	$(MEASURE)
+
+bench-rates: $(READY)  ## of these: rows a second, the floor, the peers, start-up
+	$(MEASURE) startup throughput peers
+
+bench-limits: $(READY)  ## under Iterable's limits, by a scaled clock
+	$(MEASURE) limits
+
+bench-memory: $(READY)  ## 20 million events in one window, 15 GB of disk
+	$(MEASURE) memory
+
+bench-growth: $(READY)  ## 20 million events into one table, a million at a time
+	$(MEASURE) growth
+
+bench-flame: $(READY)  ## where the time goes, as benchmarks/flame.svg
+	$(MEASURE) flame
 
 chaos: $(READY)  ## 200 seeds of faults, kills and full disks, about an hour
 	$(BIN)/python -m tests.chaos --seeds 200
@@ -44,4 +63,4 @@ lock: $(READY)  ## renew requirements-dev.txt from pyproject.toml
 		--output-file requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

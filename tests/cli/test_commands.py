@@ -51,6 +51,16 @@ def test_version() -> None:
     assert reiterate("--version").out.startswith("reiterate 0.")
 
 
+def test_help_loads_little() -> None:
+    """Help needs neither a database nor HTTP, which take longer to load than all the rest."""
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "reiterate", "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines()}
+    assert {"reiterate", "typer"} <= loaded
+    assert not {"dlt", "duckdb", "psycopg", "pyarrow", "starlette", "urllib3", "uvicorn"} & loaded
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -22,6 +24,18 @@ from tests.conftest import KEY, settings
 
 def calls(plan: reiterate.Plan) -> dict[str, int]:
     return {one.limit.name: one.calls for one in plan.calls}
+
+
+@pytest.mark.parametrize("first", ["reiterate", "reiterate.settings", "reiterate.library", "reiterate.cli"])
+def test_public_names(first: str) -> None:
+    """Whatever a program imports first, every public name is there; `settings` is the function of that name."""
+    code = (
+        f"import {first}, reiterate; [getattr(reiterate, name) for name in dir(reiterate)]; reiterate.settings.__call__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {*reiterate.__all__} <= {*dir(reiterate)}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        reiterate.nothing  # noqa: B018
 
 
 def test_events_tell_the_whole_run(simulator: Simulator, tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from reiterate import library
-from reiterate.cli import connection, demo, destination, render, show, words
+import reiterate
+from reiterate.cli import connection, demo, destination, show, words
 from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
 from reiterate.cli.options import with_settings
 from reiterate.cli.stopping import stoppable
@@ -32,6 +31,8 @@ app = typer.Typer(
 
 def _version(*, wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         words.out().print(f"reiterate {version('reiterate')}")
         raise typer.Exit
 
@@ -69,10 +70,12 @@ def sync(
 
     Ends with status 0 when all is well, 1 when nothing could be done, 2 for wrong settings, 3 when some tables failed.
     """
+    from reiterate.cli import render
+
     connection = _connection(settings)
     with stoppable() as stop:
         anew = [name.strip() for name in full_refresh.split(",") if name.strip()]
-        events = library.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
+        events = reiterate.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
         status = render.follow(events, json_logs=json_logs)
     if dry_run:
         words.err().print("This was a dry run: nothing was written.")
@@ -80,7 +83,7 @@ def sync(
 
 
 def _connection(settings: dict[str, Any]) -> Connection:
-    loaded = library.settings(**settings)
+    loaded = reiterate.settings(**settings)
     console = words.err()
     for notice in loaded.notices:
         console.print(f"Note: {notice}", markup=False)
@@ -101,9 +104,11 @@ def resync(
 
     Rows are added and updated; none is removed, even if Iterable no longer has it.
     """
+    from reiterate.cli import render
+
     connection = _connection(settings)
     with stoppable() as stop:
-        events = library.resync(table, start or None, end or None, connection, stop=stop)
+        events = reiterate.resync(table, start or None, end or None, connection, stop=stop)
         raise typer.Exit(render.follow(events, json_logs=json_logs))
 
 

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.prompt import Confirm, Prompt
 
-from reiterate import library
+import reiterate
 from reiterate.catalog import GROUPS, TABLES, tables_of
 from reiterate.cli import show, words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.settings import describe, edit, own_settings
-from reiterate.settings.document import TABLE_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +60,10 @@ def create(
     yes: Yes = False,
 ) -> None:
     """Create a connection: ask for what flags leave out, test it, show its metadata, choose its tables."""
+    from rich.prompt import Confirm, Prompt
+
+    from reiterate.settings import edit
+
     console = words.out()
     file = _file(settings.pop("config", None))
     asks = not yes and sys.stdin.isatty()
@@ -101,10 +102,12 @@ class _Draft:
     file: Path | None
 
     def settings(self, values: dict[str, Any]) -> Loaded:
-        return library.settings(config=self.file, name=self.name, **values)
+        return reiterate.settings(config=self.file, name=self.name, **values)
 
     def ask(self, values: dict[str, Any], setting: str, question: str, default: str | None) -> str:
         """Ask until the answer is one that the setting takes."""
+        from rich.prompt import Prompt
+
         if setting == "api_key" and os.environ.get("ITERABLE_API_KEY"):
             default = "env:ITERABLE_API_KEY"
         missing = {"api_key": "asked-for-later", "start_date": datetime.now(UTC).date()}
@@ -136,6 +139,8 @@ def _written(values: dict[str, Any]) -> dict[str, object]:
 
 def _own(pairs: Iterable[str]) -> dict[str, str]:
     """Return what ``SETTING=VALUE`` says of a table."""
+    from reiterate.settings.document import TABLE_SETTINGS
+
     found = {}
     for setting, _, value in (pair.partition("=") for pair in pairs):
         if setting not in TABLE_SETTINGS or not value:
@@ -150,6 +155,8 @@ def _own(pairs: Iterable[str]) -> dict[str, str]:
 @app.command("list", epilog="Example: reiterate connection list")
 def list_(*, config: Config = None) -> None:
     """Show the names of all connections."""
+    from reiterate.settings import edit
+
     file = _file(config)
     names = edit.list_connections(file)
     for name in names:
@@ -164,7 +171,9 @@ def show_(
     *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
 ) -> None:
     """Show the settings of a connection as a sync would use them; the key stays hidden."""
-    loaded = library.settings(**_named(name, settings))
+    from reiterate.settings import describe
+
+    loaded = reiterate.settings(**_named(name, settings))
     found = words.grid("setting", "value")
     for setting, value in describe(loaded.connection).items():
         found.add_row(setting, value)
@@ -179,7 +188,7 @@ def test(
     *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
 ) -> None:
     """Tell for every table whether the key can read it, in a handful of cheap calls."""
-    loaded = library.settings(**_named(name, settings))
+    loaded = reiterate.settings(**_named(name, settings))
     for notice in loaded.notices:
         words.err().print(f"Note: {notice}", markup=False)
     checks = _checks(loaded.connection)
@@ -195,10 +204,10 @@ def _tested(connection: Connection) -> bool:
     return any(check.error is None for check in _checks(connection))
 
 
-def _checks(connection: Connection) -> list[library.Check]:
+def _checks(connection: Connection) -> list[reiterate.Check]:
     console = words.out()
     found = []
-    for check in library.check(connection):
+    for check in reiterate.check(connection):
         found.append(check)
         for table in check.tables:
             console.print(f"{table.name}: {check.error or 'ok'}", markup=False)
@@ -224,6 +233,8 @@ def metadata(
     config: Config = None,
 ) -> None:
     """Show the tables, columns, keys and methods of a connection, or change them."""
+    from reiterate.settings import edit, own_settings
+
     file = _file(config)
     if table and table not in TABLES:
         raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
@@ -234,7 +245,7 @@ def metadata(
             f"{', '.join(changes)} is changed for one table.", hint="Name it with --table, or edit the file."
         )
     # all is checked before the file changes
-    connection = library.settings(name, config=file, tables=select or None).connection
+    connection = reiterate.settings(name, config=file, tables=select or None).connection
     if changes:
         own_settings(
             table,
@@ -247,7 +258,7 @@ def metadata(
         edit.update_connection(file, name, {"table": {table: changes}})
     if select:
         edit.update_connection(file, name, {"tables": None, **_written({"tables": select})})
-    connection = library.settings(name, config=file).connection
+    connection = reiterate.settings(name, config=file).connection
     if table:
         show.reading(TABLES[table], connection.settings_of(table))
     else:
@@ -262,6 +273,10 @@ def delete(
     config: Config = None,
 ) -> None:
     """Delete a connection from the file; the data in its destination stays."""
+    from rich.prompt import Confirm
+
+    from reiterate.settings import edit
+
     file = _file(config)
     if name not in edit.list_connections(file):
         raise SettingsError(f"There is no connection {name}.", file=file)

@@ -6,17 +6,18 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import duckdb
 import typer
 
-from reiterate import library
+import reiterate
 from reiterate.catalog import TABLES
-from reiterate.cli import render, words
+from reiterate.cli import words
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ConnectionMismatch, SettingsError
-from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions, serve
+
+if TYPE_CHECKING:
+    from reiterate.simulator import Fault
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 """The brand's last event: the same at every demonstration, so that a second one finds nothing new."""
@@ -44,11 +45,16 @@ def demo(
     file: Annotated[Path, typer.Option(help="The DuckDB file to write.")] = Path("iterable.duckdb"),
 ) -> None:
     """Replicate an invented brand from the built-in simulator, and show what arrived."""
+    import duckdb
+
+    from reiterate.cli import render
+    from reiterate.simulator import ServerOptions, Simulator, WorldOptions
+
     console = words.out()
     console.print(f"Starting a local Iterable with {days} days of {words.number(events_per_day)} events each.")
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed, end=END)
     with Simulator(world, ServerOptions(api_key=KEY)) as simulator, stoppable() as stop:
-        events = library.sync(
+        events = reiterate.sync(
             stop=stop,
             # another brand is another project: it must not be mixed into the data of the last one
             name=f"demo-{days}-{events_per_day}-{seed}",
@@ -102,6 +108,8 @@ def simulate(
     faults: Annotated[Path | None, typer.Option(help="JSON file with faults to inject.")] = None,
 ) -> None:
     """Run a local Iterable with an invented brand, until it is stopped."""
+    from reiterate.simulator import ServerOptions, WorldOptions, serve
+
     console = words.out()
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed)
     options = ServerOptions(api_key=api_key, limits=limits, faults=_faults(faults) if faults else ())
@@ -123,6 +131,8 @@ def simulate(
 
 
 def _faults(file: Path) -> tuple[Fault, ...]:
+    from reiterate.simulator import Fault
+
     try:
         rules = json.loads(file.read_text(encoding="utf-8"))
         return tuple(Fault.of(rule) for rule in rules)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reiterate import library
+import reiterate
 from reiterate.cli import words
 from reiterate.cli.exits import NOTHING_DONE
 
@@ -22,7 +22,7 @@ def test(
     config: Annotated[Path | None, typer.Option(help="The file with destinations.", show_default=False)] = None,
 ) -> None:
     """Write, merge, read and drop a small table there, and say what cannot be done."""
-    found, steps = library.try_out(url or None, dataset or None, config=config)
+    found, steps = reiterate.try_out(url or None, dataset or None, config=config)
     console = words.out()
     console.print(f"{found.url}, dataset {found.dataset}", markup=False)
     for step in steps:

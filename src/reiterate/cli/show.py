@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reiterate import library
-from reiterate.api import limit_of
+import reiterate
 from reiterate.catalog import GROUPS, TABLES
 from reiterate.cli import words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
 from reiterate.cli.options import with_settings
 from reiterate.errors import SettingsError
-from reiterate.parse import first_columns
-from reiterate.settings import duration
 from reiterate.shape import Shape, snake_case
 from reiterate.windows import Window
 
@@ -65,6 +62,8 @@ def overview(chosen: Iterable[Table]) -> None:
 
 def describe(table: Table, shape: Shape | None = None) -> None:
     """Print the columns of one table, as a connection wants them."""
+    from reiterate.api import limit_of
+
     console = words.out()
     console.print(f"[bold]{table.name}[/]: {table.about}")
     console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
@@ -77,6 +76,8 @@ def describe(table: Table, shape: Shape | None = None) -> None:
 
 def reading(table: Table, own: Reading) -> None:
     """Print how a connection replicates one table: its columns, from when on, and what becomes of new fields."""
+    from reiterate.settings import duration
+
     describe(table, own.shape)
     console, shape = words.out(), own.shape
     console.print(
@@ -108,6 +109,8 @@ def drawn(chosen: Iterable[Table]) -> str:
 
 def described(table: Table) -> dict[str, Any]:
     """Return the metadata of one table as plain values."""
+    from reiterate.api import limit_of
+
     return {
         "name": table.name,
         "about": table.about,
@@ -127,6 +130,8 @@ def described(table: Table) -> dict[str, Any]:
 
 
 def _columns(table: Table, shape: Shape) -> list[tuple[dict[str, Any], str]]:
+    from reiterate.parse import first_columns
+
     abouts = {field.name: field.about for field in table.fields}
     return [
         (
@@ -144,7 +149,7 @@ def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
 
     Asks Iterable only for what tables are made of, such as lists; changes nothing.
     """
-    found = library.plan(**settings)
+    found = reiterate.plan(**settings)
     if as_json:
         words.out().print_json(json.dumps(_planned(found)))
         return
@@ -177,7 +182,7 @@ def _by_table(tasks: Sequence[Task]) -> dict[str, list[Task]]:
     return found
 
 
-def _planned(found: library.Plan) -> dict[str, Any]:
+def _planned(found: reiterate.Plan) -> dict[str, Any]:
     return {
         "tasks": [
             {"table": task.table.name, "part": str(task.scope), "write": task.write.value} for task in found.tasks
@@ -192,7 +197,7 @@ def _planned(found: library.Plan) -> dict[str, Any]:
 @with_settings
 def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
     """Show per table its rows, how fresh they are, when it was last read, and what is left to read."""
-    found = library.status(**settings)
+    found = reiterate.status(**settings)
     if as_json:
         words.out().print_json(json.dumps(_stated(found), default=str))
         return
@@ -240,7 +245,7 @@ def verify(
 
     Ends with status 0 when all agrees, 3 when some table differs, 1 when nothing could be compared.
     """
-    found = list(library.verify(source=source, sample=sample, **settings))
+    found = list(reiterate.verify(source=source, sample=sample, **settings))
     if as_json:
         words.out().print_json(json.dumps([_verified(one) for one in found]))
     else:
@@ -282,7 +287,7 @@ def _left(due: Sequence[Task]) -> str:
     return f"{words.duration(seconds)} in {len(windows)} window{'s' * (len(windows) > 1)}"
 
 
-def _stated(found: library.ConnectionStatus) -> dict[str, Any]:
+def _stated(found: reiterate.ConnectionStatus) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "connection": found.connection.name,
