@@ -298,7 +298,8 @@ class Plan:
         fitting = f"{Kind.FITTING:d}"
         if main.type is Type.JSON:
             fitting = f"{fitting} + {types.unfit(j)}"
-        return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {types.kind(j)} END"
+        other = types.kind(j, text=main.type is not Type.TEXT)
+        return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {other} END"
 
     def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
         """
