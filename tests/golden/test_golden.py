@@ -20,6 +20,7 @@ from reiterate.catalog import TABLES
 from reiterate.catalog.model import ByEvent, Type
 from reiterate.errors import MalformedRow
 from reiterate.flow import Column
+from reiterate.parse import identity
 from reiterate.parse.columns import EVENT_ID, with_catalog
 from tests.golden import reading
 
@@ -111,7 +112,9 @@ def test_event_ids_are_those_of_the_contract(parser: Parser, spool: Path, case: 
 
 def _identity(table: str, fields: tuple[str, ...], row: reading.Row) -> str:
     parts = [f"{field}={_as_text(field, row[field])}" for field in fields if row.get(field) is not None]
-    who = next((row[name] for name in ("email", "itblUserId", "userId") if row.get(name) is not None), None)
+    who = next(
+        (_as_text(name, row[name]) for name in ("email", "itblUserId", "userId") if row.get(name) is not None), None
+    )
     return "\x1f".join([table, *parts, *([f"who={who}"] if who is not None else [])])
 
 
@@ -125,6 +128,30 @@ def _as_text(field: str, value: Any) -> str:
 
 def _md5(text: str, nth: int) -> str:
     return hashlib.md5((text if nth == 1 else f"{text}\x1f#{nth}").encode()).hexdigest()
+
+
+ALIKE = st.sampled_from([None, "a", "b", "5", 5, 5.0, True, "true", [5], "[5]", "a\x1fip=b", "a\x1fwho=b", 'a"\\'])
+SECONDS = ["2026-03-14 09:26:53 +00:00", "2026-03-14T09:26:53Z", "2026-03-14 10:26:53 +01:00", "1773480413", "a", None]
+EVENTS = {
+    name: st.fixed_dictionaries(
+        {"createdAt": st.sampled_from(SECONDS)},
+        optional={field: ALIKE for field in (*identity.fields(TABLES[name]), "city") if field != "createdAt"},
+    )
+    for name in ("email_open", "email_click", "email_subscribe")
+}
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(
+    st.sampled_from(sorted(EVENTS)).flatmap(lambda name: st.tuples(st.just(name), st.lists(EVENTS[name], max_size=6)))
+)
+def test_what_is_the_same_is_told_apart(parser: Parser, spool: Path, drawn: tuple[str, list[reading.Row]]) -> None:
+    """Events that are the same are counted, however their values are spelled; no others are."""
+    name, sent = drawn
+    identities = Counter(_identity(name, TABLES[name].identity.fields, row) for row in sent)
+    expected = [_md5(text, nth) for text, times in identities.items() for nth in range(1, times + 1)]
+    _, rows = reading.parse(parser, spool, reading.task(name), reading.lines(sent))
+    assert sorted(expected) == sorted(row["_event_id"] for row in rows)
 
 
 # ── what is no row ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from reiterate import sql
-from reiterate.catalog.model import PERSON, ByEvent, ByFields, ByFirst
+from reiterate.catalog.model import PERSON, ByEvent, ByFields, ByFirst, Type, Wire
 from reiterate.parse import columns, types
 from reiterate.parse.mend import RAW
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from reiterate.parse.scan import Scan
 
 SEPARATOR = "chr(31)"
+SEPARATOR_IN_JSON = r"\u001"
+"""Before the last digit, whether that is spelled ``f`` or ``F``."""
 
 
 def fields(table: Table) -> tuple[str, ...]:
@@ -54,6 +56,32 @@ def expression(table: Table, scan: Scan) -> str:
             return f"coalesce({sql.listed([*named, line])})"
         case _:
             assert_never(table.identity)
+
+
+def likeness(table: Table, scan: Scan) -> tuple[str, str]:
+    """
+    Return a hash in which rows that are the same agree, if for all rows of the scan a condition holds; and that.
+
+    For events it costs a fraction of the identity itself: texts are compared as they stand in JSON. So the condition is
+    that what should be text is text (a number might read the same), that the instant is one (else its text might read
+    like that of another), and that no value holds what may be a separator.
+    """
+    if not isinstance(table.identity, ByEvent):
+        return f"hash({expression(table, scan)})", "true"
+    there = [field for field in fields(table) if field in scan.forms]
+    if table.cursor not in there or any(f"{RAW}{field}" in scan.forms for field in fields(table)):
+        return "NULL", "false"
+    texts = {field for field in there if (known := table.field(field)) is not None and known.type is Type.TEXT}
+    values = {field: scan.json(field) if field in texts else scan.text(field) for field in there}
+    person = [values.pop(field) for field in PERSON if field in there]
+    values[table.cursor] = f"epoch({types.instant_in(scan.json(table.cursor))})::BIGINT"
+    conditions = [f"{values[table.cursor]} IS NOT NULL"]
+    for field in there:
+        j = scan.json(field)
+        is_text = types.fits(j, Type.TEXT, Wire.PLAIN) if field in texts else "true"
+        conditions.append(f"({j} IS NULL OR ({is_text} AND NOT contains({j}, '{SEPARATOR_IN_JSON}')))")
+    who = [f"coalesce({sql.listed(person)})"] if person else []
+    return f"hash({sql.listed([*values.values(), *who])})", sql.listed(conditions, " AND ")
 
 
 def _there(identifying: Iterable[str], scan: Scan) -> Iterator[tuple[str, str]]:

@@ -157,9 +157,9 @@ class Parser:
         JSON allows them; PostgreSQL and others do not hold them.
         """
         found = self._database.execute(
-            f"SELECT DISTINCT contains(json, {sql.literal(NUL)}), "
-            "unnest(CASE WHEN left(ltrim(json), 1) = '{' THEN json_keys(json) ELSE [NULL] END) "
-            f"FROM read_ndjson_objects({sql.literal(path)})"
+            f"SELECT DISTINCT nul, unnest(keys) FROM (SELECT contains(json, {sql.literal(NUL)}) AS nul, "
+            "CASE WHEN left(ltrim(json), 1) = '{' THEN json_keys(json) ELSE [NULL] END AS keys "
+            f"FROM read_ndjson_objects({sql.literal(path)}))"
         ).fetchall()
         fields = {field for _, field in found}
         if None in fields:
@@ -170,25 +170,26 @@ class Parser:
         """Look at every value of every row once."""
         scan = Scan(path, dict.fromkeys(fields, "JSON"))
         cursor = table.cursor
-        instant = types.instant(scan.text(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
+        instant = types.instant_in(scan.json(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
         ordered, kinds_of, kinds = _kinds(plan, scan, fields)
         expressions = [
             "count(*)",
-            "count(DISTINCT hash(same)) FILTER (same IS NOT NULL)",
+            "count(DISTINCT same)",
+            "coalesce(bool_and(clear), true)",
             "epoch_us(min(instant))",
             "epoch_us(max(instant))",
             "count(instant)",
             *kinds,
         ]
-        same = identity.expression(table, scan)
-        rows_of = sql.listed([f"{same} AS same", f"{instant} AS instant", *kinds_of])
+        same, clear = identity.likeness(table, scan)
+        rows_of = sql.listed([f"{same} AS same", f"{clear} AS clear", f"{instant} AS instant", *kinds_of])
         found = self._database.execute(
             f"SELECT {sql.listed(expressions)} FROM (SELECT {rows_of} FROM {scan.source})"
         ).fetchone()
-        rows, different, first, last, dated, *kinds_found = found or ()
+        rows, different, clear, first, last, dated, *kinds_found = found or ()
         return Look(
             rows=rows,
-            distinct=different == rows,
+            distinct=clear and different == rows,
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
             kinds=dict(zip(ordered, map(Kind, kinds_found), strict=True)),
         )
@@ -241,7 +242,7 @@ class Look:
 
     rows: int
     distinct: bool
-    """whether no two rows are the same"""
+    """whether it is sure that no two rows are the same"""
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
 
@@ -296,8 +297,9 @@ class Plan:
         fits = types.fits(j, main.type, self._wire(field))
         fitting = f"{Kind.FITTING:d}"
         if main.type is Type.JSON:
-            fitting = f"{fitting} + ({types.kind(j)} & {Kind.UNFIT:d})"
-        return f"CASE WHEN {fits} THEN {fitting} ELSE {types.kind(j)} END"
+            fitting = f"{fitting} + {types.unfit(j)}"
+        other = types.kind(j, text=main.type is not Type.TEXT)
+        return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {other} END"
 
     def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
         """

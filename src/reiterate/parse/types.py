@@ -15,6 +15,9 @@ from reiterate.parse.mend import NUL
 LONGEST_INSTANT = 64
 """No instant is spelled in more characters."""
 
+USUAL_INSTANT = "%Y-%m-%d %H:%M:%S %z"
+"""as events have it"""
+
 LENGTH_OF_DAY = 12
 """``"2026-01-14"`` in JSON; no instant is as short."""
 
@@ -24,6 +27,8 @@ FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 EXACT_DOUBLE = 2**53
 """Beyond it a double does not hold every integer."""
 
+
+QUOTE = '"'
 
 NOT_FINITE = r"[\[:,]\s*-?(NaN|Inf)"
 """Where a number that is none may stand in an object or array."""
@@ -81,56 +86,90 @@ HOLDS = {
 """The kinds that a column of the type holds exactly."""
 
 
-def kind(j: str) -> str:
-    """Return the kind of a value; 0 for null. A decimal fraction counts as a double, as everywhere in JSON."""
-    bare = f"({j}->>'$')"
-    nested = f"{Kind.JSON:d} + CASE WHEN regexp_matches({j}, '{NOT_FINITE}') THEN {Kind.UNFIT:d} ELSE 0 END"
-    return f"""(CASE left({j}, 1)
-        WHEN '"' THEN CASE
-            WHEN substring({j}, 6, 1) <> '-' OR strlen({j}) > {LONGEST_INSTANT} THEN {Kind.TEXT:d}
-            WHEN strlen({j}) = {LENGTH_OF_DAY} THEN
-                CASE WHEN {day(bare)} IS NOT NULL THEN {Kind.DATE:d} ELSE {Kind.TEXT:d} END
-            WHEN {instant(bare)} IS NOT NULL THEN {Kind.TIMESTAMP:d}
-            ELSE {Kind.TEXT:d} END
-        WHEN '{{' THEN {nested} WHEN '[' THEN {nested}
-        WHEN 't' THEN {Kind.BOOLEAN:d} WHEN 'f' THEN {Kind.BOOLEAN:d}
-        WHEN 'n' THEN 0
-        ELSE CASE
-            WHEN {j} IS NULL THEN 0
-            WHEN contains({j}, '.') AND isfinite(TRY_CAST({j} AS DOUBLE)) THEN {Kind.DOUBLE:d}
-            WHEN regexp_full_match({j}, '-?[0-9]+') THEN CASE
-                WHEN TRY_CAST({j} AS BIGINT) IS NULL THEN {Kind.JSON:d}
-                WHEN TRY_CAST({j} AS BIGINT) BETWEEN -{EXACT_DOUBLE} AND {EXACT_DOUBLE} THEN {Kind.INTEGER:d}
-                ELSE {Kind.WIDE_INTEGER:d} END
-            WHEN isfinite(TRY_CAST({j} AS DOUBLE)) OR NOT regexp_matches({j}, '[0-9]') THEN {Kind.DOUBLE:d}
-            ELSE {Kind.JSON:d} END
+def kind(j: str, *, text: bool = True) -> str:
+    """
+    Return the kind of a value; 0 for null. A decimal fraction counts as a double, as everywhere in JSON.
+
+    What most values are is told by their first characters, which costs next to nothing; each branch of a CASE is only
+    worked out for the rows that come to it. Where the value cannot be a *text*, the expression is much shorter, which
+    counts for small files.
+    """
+    kind_of_text = f"WHEN {_begins(j, QUOTE)} THEN {_kind_of_text(j)}" if text else ""
+    return f"""(CASE
+        WHEN {j} IS NULL THEN 0
+        {kind_of_text}
+        WHEN {_nested(j)} THEN {Kind.JSON:d} + {unfit(j)}
+        WHEN {_begins(j, "t")} OR {_begins(j, "f")} THEN {Kind.BOOLEAN:d}
+        WHEN {_begins(j, "n")} THEN 0
+        WHEN contains({j}, '.') AND isfinite(TRY_CAST({j}::VARCHAR AS DOUBLE)) THEN {Kind.DOUBLE:d}
+        WHEN regexp_full_match({j}, '-?[0-9]+') THEN CASE
+            WHEN TRY_CAST({j}::VARCHAR AS BIGINT) IS NULL THEN {Kind.JSON:d}
+            WHEN TRY_CAST({j}::VARCHAR AS BIGINT) BETWEEN -{EXACT_DOUBLE} AND {EXACT_DOUBLE} THEN {Kind.INTEGER:d}
+            ELSE {Kind.WIDE_INTEGER:d} END
+        WHEN isfinite(TRY_CAST({j} AS DOUBLE)) OR NOT regexp_matches({j}, '[0-9]') THEN {Kind.DOUBLE:d}
+        ELSE {Kind.JSON:d}
         END)"""
+
+
+def _kind_of_text(j: str) -> str:
+    # days and instants begin with a digit
+    return f"""CASE
+        WHEN {j}::VARCHAR < '"0' OR {j}::VARCHAR >= '":' THEN {Kind.TEXT:d}
+        WHEN substring({j}, 6, 1) <> '-' OR strlen({j}) > {LONGEST_INSTANT} THEN {Kind.TEXT:d}
+        WHEN strlen({j}) = {LENGTH_OF_DAY} THEN
+            CASE WHEN {day(f"substring({j}, 2, 10)")} IS NOT NULL THEN {Kind.DATE:d} ELSE {Kind.TEXT:d} END
+        WHEN {instant_in(j)} IS NOT NULL THEN {Kind.TIMESTAMP:d}
+        ELSE {Kind.TEXT:d} END"""
+
+
+def _begins(j: str, character: str) -> str:
+    """Return whether a value begins with an ASCII character; null for null."""
+    return f"({j}::VARCHAR >= '{character}' AND {j}::VARCHAR < '{chr(ord(character) + 1)}')"
+
+
+def _nested(j: str) -> str:
+    return f"({_begins(j, '{')} OR {_begins(j, '[')})"
+
+
+def unfit(j: str) -> str:
+    """Return the kind ``UNFIT`` for an object or array in which numbers seem to be that JSON does not know; else 0."""
+    return f"""(CASE
+        WHEN NOT contains({j}, 'NaN') AND NOT contains({j}, 'Inf') THEN 0
+        WHEN {_nested(j)} AND regexp_matches({j}, '{NOT_FINITE}') THEN {Kind.UNFIT:d}
+        ELSE 0 END)"""
 
 
 def fits(j: str, type_: Type, wire: Wire) -> str:
     """Return whether a column of *type_* holds the value exactly (a boolean, false for null)."""
-    text = f"coalesce(left({j}, 1) = '\"', false)"
+    text = f"coalesce({_begins(j, QUOTE)}, false)"
     bare = f"({j}->>'$')"
     match type_, wire:
         case Type.JSON, Wire.JSON_TEXT:
-            document = (
-                f"json_valid({bare}) AND NOT contains({bare}, '{NUL}') AND NOT regexp_matches({bare}, '{NOT_FINITE}')"
-            )
-            return f"({kind(j)} <> 0 AND (NOT {text} OR ({document})))"
+            # a text without those letters needs no closer look
+            strange = f"contains({j}, 'u0000') OR contains({j}, 'NaN') OR contains({j}, 'Inf')"
+            fine = f"NOT contains({bare}, '{NUL}') AND NOT regexp_matches({bare}, '{NOT_FINITE}')"
+            return f"""(CASE
+                WHEN NOT {text} THEN coalesce({j}::VARCHAR <> 'null', false)
+                WHEN {strange} THEN json_valid({bare}) AND {fine}
+                ELSE json_valid({bare}) END)"""
+        case Type.JSON, _:
+            return f"coalesce({j}::VARCHAR <> 'null', false)"
         case Type.TEXT, _:
             return text
         case Type.BIGINT, _:
-            whole = f"regexp_full_match({j}, '-?[0-9]{{1,15}}\\.0')"
-            return f"({kind(j)} & {HOLDS[Type.BIGINT]:d} <> 0 OR coalesce({whole}, false))"
+            whole = f"coalesce(regexp_full_match({j}, '-?[0-9]{{1,15}}\\.0'), false)"
+            careful = f"({kind(j, text=False)} & {HOLDS[Type.BIGINT]:d} <> 0 OR {whole})"
+            quick = f"regexp_full_match({j}, '-?[0-9]{{1,18}}')"
+            return f"(CASE WHEN {text} THEN false WHEN {quick} THEN true ELSE {careful} END)"
         case Type.TIMESTAMP, Wire.EPOCH_MS:
             whole = f"{kind(j)} = {Kind.INTEGER:d} AND TRY_CAST({j} AS BIGINT) BETWEEN {FIRST_MS} AND {LAST_MS}"
             return f"coalesce(({whole}) OR ({text} AND {instant(bare)} IS NOT NULL), false)"
         case Type.TIMESTAMP, _:
-            return f"coalesce({text} AND {instant(bare)} IS NOT NULL, false)"
+            return f"(CASE WHEN {text} THEN {instant_in(j)} IS NOT NULL ELSE false END)"
         case Type.DATE, _:
-            return f"coalesce({text} AND {day(bare)} IS NOT NULL, false)"
+            return f"(CASE WHEN {text} THEN {day(bare)} IS NOT NULL ELSE false END)"
         case _:
-            return f"({kind(j)} & {HOLDS[type_]:d} <> 0)"
+            return f"(NOT {text} AND {kind(j, text=False)} & {HOLDS[type_]:d} <> 0)"
 
 
 def value(j: str, s: str, type_: Type, wire: Wire) -> str:
@@ -139,7 +178,7 @@ def value(j: str, s: str, type_: Type, wire: Wire) -> str:
         case Type.TEXT, _:
             return s
         case Type.JSON, Wire.JSON_TEXT:
-            return f"CASE WHEN left({j}, 1) = '\"' THEN ({j}->>'$')::JSON ELSE {j} END"
+            return f"CASE WHEN {_begins(j, QUOTE)} THEN ({j}->>'$')::JSON ELSE {j} END"
         case Type.JSON, _:
             return f"nullif({j}, 'null')::JSON"
         case Type.TIMESTAMP, Wire.EPOCH_MS:
@@ -165,12 +204,18 @@ def instant(s: str) -> str:
     utc = f"regexp_matches({s}, '(Z|[+-]00:?00)$')"
     held = f"({s} BETWEEN '0001-01-02' AND '9999-12-31' OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
     return (
-        f"CASE WHEN {held} THEN coalesce(try_strptime({s}, '%Y-%m-%d %H:%M:%S %z'), "
+        f"CASE WHEN {held} THEN coalesce(try_strptime({s}, '{USUAL_INSTANT}'), "
         rf"CASE WHEN regexp_full_match({s}, '{iso}') "
         rf"THEN TRY_CAST(regexp_replace({s}, ' ([Z+-])', '\1') AS TIMESTAMPTZ) "
         f"WHEN regexp_full_match({s}, '{mangled}') "
         rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END) END"
     )
+
+
+def instant_in(j: str) -> str:
+    """Return the instant that a text names, as JSON text: for the most usual spelling without taking it out."""
+    usual = f"{j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
+    return f"""coalesce(CASE WHEN {usual} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END, {instant(f"({j}->>'$')")})"""
 
 
 def day(s: str) -> str:
