@@ -109,7 +109,7 @@ def _connect_files(place: Lake, dataset: str) -> Any:
     database = duckdb.connect()
     database.execute(f"SET TimeZone = 'UTC'; ATTACH '{root / '_reiterate' / 'ledger.duckdb'}' AS ledger (READ_ONLY)")
     database.execute(f"CREATE TABLE _reiterate_columns AS FROM ledger.{dataset}._reiterate_columns; DETACH ledger")
-    for table in TABLES:
+    for table in (f"{name}{kept}" for name in TABLES for kept in ("", "_history", "_snapshots")):
         if (root / table).is_dir():
             match place.format:
                 case "parquet":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import pytest
@@ -70,6 +71,9 @@ class Files(Destination):
 
     def drop(self, table: str) -> None:
         shutil.rmtree(self.root / table)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return replica.execute(replica.Lake(self.directory, self.format.NAME), query)
 
     def size_bytes(self) -> int:
         # rows that repeat are next to nothing in Parquet
@@ -203,6 +207,64 @@ def test_a_replacement_that_is_noted_is_completed(files: Files, *, after: bool) 
     with closing(files.open()) as sink:
         assert TableState(3, None) == sink.state(TABLES["list_users"])
     assert same("list_users", wanted) == files.has("list_users")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_swap_that_is_noted_is_completed(files: Files, *, after: bool) -> None:
+    """A table that was read anew is the new one, its history too, whenever the process died after that was noted."""
+    task = replace(window("users", "10:00", "11:00"), history=True)
+    files.load(task, user("a@example.com", "10:00"), user("b@example.com", "10:00"))
+    sink = LakeSink(dying(files.format, after=after)(files.root))
+    sink.refresh(TABLES["users"])
+    load(sink, task, user("b@example.com", "10:00"), user("c@example.com", "10:00", city="Lyon"))
+    with pytest.raises(Dead):
+        sink.swap(TABLES["users"])
+    sink._database.close()
+    with closing(files.open()) as sink:
+        assert TableState(2, at("10:00")) == sink.state(TABLES["users"])
+        assert 1 == len(sink.ledger().of("users"))
+        assert [] == [*(files.root / "_reiterate" / "new").iterdir()]
+    assert [("b@example.com",), ("c@example.com",)] == files.ask("SELECT email FROM users ORDER BY 1")
+    assert [("a@example.com", False), ("b@example.com", True), ("c@example.com", True)] == files.ask(
+        "SELECT email, _valid_to IS NULL FROM users_history ORDER BY 1"
+    )
+
+
+def test_a_swap_that_is_not_noted_changes_nothing(files: Files) -> None:
+    """A process that dies in a swap before it is noted leaves the old rows, and nothing of the new ones."""
+
+    class DiesInSwap(LakeSink):
+        def _forget_table(self, table: str) -> None:
+            super()._forget_table(table)
+            raise Dead
+
+    files.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", "m2"))
+    sink = DiesInSwap(files.format(files.root))
+    sink.refresh(TABLES["email_click"])
+    load(sink, first_read("10:00", "11:00"), click("10:00", colour="red"))
+    with pytest.raises(Dead):
+        sink.swap(TABLES["email_click"])
+    sink._database.close()
+    with closing(files.open()) as again_open:
+        again_open.begin(RUN)
+        assert TableState(2, at("10:10")) == again_open.state(TABLES["email_click"])
+        assert 1 == len(again_open.ledger().of("email_click"))
+        again_open.refresh(TABLES["email_click"])
+        load(again_open, first_read("10:00", "11:00"), click("10:00"))
+        assert (2, 1) == again_open.swap(TABLES["email_click"])
+    assert same("email_click", [click("10:00")]) == files.has("email_click")
+
+
+def test_a_history_stays_in_few_files(files: Files) -> None:
+    """Versions that end are marked where they are, new ones join them; what did not change writes nothing."""
+    task = replace(window("users", "10:00", "11:00"), history=True)
+    for minute in range(5):
+        files.load(task, user("a@example.com", f"10:0{minute}"), user("b@example.com", "10:00"))
+    assert 1 == len(files.names("users_history"))
+    assert [(6,)] == files.ask("SELECT count(*) FROM users_history")
+    before = sorted(files.root.joinpath("users_history").rglob("*"))
+    files.load(task, user("a@example.com", "10:04"))
+    assert before == sorted(files.root.joinpath("users_history").rglob("*"))
 
 
 def test_a_first_load_that_is_noted_is_completed(files: Files) -> None:

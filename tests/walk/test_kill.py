@@ -46,18 +46,18 @@ def some_loads(process: subprocess.Popen[str], loads: int) -> None:
             return
 
 
-def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int) -> None:
+def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int, *flags: str) -> None:
     """Kill a sync (-9) at *kills* random moments, each followed by another; the last one ends by itself, and well."""
     moments = random.Random(kills)
     killed = 0
     for _ in range(kills):
-        with start(simulator, place) as process:
+        with start(simulator, place, *flags) as process:
             some_loads(process, moments.randrange(1, 9))
             time.sleep(moments.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    with start(simulator, place) as last:
+    with start(simulator, place, *flags) as last:
         last.communicate()
     assert (kills, 0) == (killed, last.returncode)
 
