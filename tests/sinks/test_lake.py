@@ -21,7 +21,7 @@ from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.flow import Part, Task, Write
 from reiterate.settings import Destination as Setting
 from reiterate.sinks import TableState, look_at, sink_at
-from reiterate.sinks.lake import LakeSink, Parquet
+from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
 from reiterate.sinks.lake.delta import Delta
 from reiterate.sinks.lake.iceberg import MOST_MANIFESTS, Iceberg
 from reiterate.windows import Window
@@ -64,7 +64,7 @@ class Files(Destination):
         return self.directory / "iterable"
 
     def open(self) -> LakeSink:
-        return LakeSink(self.format(self.root))
+        return LakeSink(self.format(Local(self.root)))
 
     def rows(self, table: str) -> list[Row]:
         return replica.rows(replica.Lake(self.directory, self.format.NAME), table)
@@ -153,9 +153,9 @@ def dying(kind: type[Format], *, after: bool) -> type[Format]:
     class Dying(kind):  # type: ignore[misc,valid-type]
         """Dies."""
 
-        def apply(self, change: Change, staged: Path) -> None:
+        def apply(self, change: Change) -> None:
             if after:
-                super().apply(change, staged)
+                super().apply(change)
             raise Dead
 
     return Dying
@@ -163,7 +163,7 @@ def dying(kind: type[Format], *, after: bool) -> type[Format]:
 
 def die(files: Files, task: Task, *rows: Row, after: bool) -> None:
     """Load *rows* as a process does that dies in the end."""
-    sink = LakeSink(dying(files.format, after=after)(files.root))
+    sink = LakeSink(dying(files.format, after=after)(Local(files.root)))
     made = batch(sink, task, rows)
     with pytest.raises(Dead):
         sink.load(made, fact(made))
@@ -214,7 +214,7 @@ def test_a_swap_that_is_noted_is_completed(files: Files, *, after: bool) -> None
     """A table that was read anew is the new one, its history too, whenever the process died after that was noted."""
     task = replace(window("users", "10:00", "11:00"), history=True)
     files.load(task, user("a@example.com", "10:00"), user("b@example.com", "10:00"))
-    sink = LakeSink(dying(files.format, after=after)(files.root))
+    sink = LakeSink(dying(files.format, after=after)(Local(files.root)))
     sink.refresh(TABLES["users"])
     load(sink, task, user("b@example.com", "10:00"), user("c@example.com", "10:00", city="Lyon"))
     with pytest.raises(Dead):
@@ -239,7 +239,7 @@ def test_a_swap_that_is_not_noted_changes_nothing(files: Files) -> None:
             raise Dead
 
     files.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", "m2"))
-    sink = DiesInSwap(files.format(files.root))
+    sink = DiesInSwap(files.format(Local(files.root)))
     sink.refresh(TABLES["email_click"])
     load(sink, first_read("10:00", "11:00"), click("10:00", colour="red"))
     with pytest.raises(Dead):
@@ -379,7 +379,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
 def test_a_process_that_died_at_once(tmp_path: Path) -> None:
     """A ledger without any table is an empty destination, and can be written."""
     files = Files(tmp_path)
-    ledger = LakeSink.ledger_at(files.root)
+    ledger = ledger_at(files.root)
     ledger.parent.mkdir(parents=True)
     duckdb.connect(str(ledger)).close()
     with look_at(Setting.of("default", tmp_path.as_uri(), "iterable")) as sink:
@@ -393,7 +393,7 @@ def test_a_url_names_the_format(tmp_path: Path, format_: str, kind: type[Format]
     sink = sink_at(Setting.of("default", f"{(tmp_path / 'a b').as_uri()}{format_}", "shop"))
     with closing(sink):
         assert isinstance(sink, LakeSink)
-        assert (kind, tmp_path / "a b" / "shop") == (type(sink._files), sink._files.root)
+        assert (kind, f"{tmp_path}/a b/shop") == (type(sink._files), sink._files.place.url(""))
 
 
 @pytest.mark.parametrize(("format_", "package"), [("delta", "deltalake"), ("iceberg", "pyiceberg")])
@@ -453,7 +453,7 @@ def test_a_load_that_changes_nothing_writes_nothing(files: Files) -> None:
 
 def test_full_files_get_no_more_rows(files: Files) -> None:
     """New rows go to a file of their own once the one that is there is large."""
-    with closing(LakeSink(files.format(files.root), full_bytes=1)) as sink:
+    with closing(LakeSink(files.format(Local(files.root)), full_bytes=1)) as sink:
         for number in range(3):
             load(sink, window("users", "10:00", "11:00"), user(f"{number}@example.com", "10:00"))
         assert 3 == len(sink._names("users"))
@@ -512,7 +512,7 @@ def test_iceberg_stays_short(tmp_path: Path) -> None:
     """However many loads there are, snapshots and manifests stay few, and what left long ago goes."""
     files = IcebergFiles(tmp_path)
     rows = [click(f"10:{number:02d}", f"m{number}") for number in range(24)]
-    with closing(LakeSink(Iceberg(files.root, kept=timedelta(0), kept_snapshots=5))) as sink:
+    with closing(LakeSink(Iceberg(Local(files.root), kept=timedelta(0), kept_snapshots=5))) as sink:
         sink.begin(RUN)
         for row in rows:
             load(sink, again("10:00", "11:00"), row)
@@ -541,14 +541,14 @@ def test_a_reader_of_parquet_sees_no_row_twice(tmp_path: Path, reader: Callable[
     class Watched(Parquet):
         """Lets the reader read after each step."""
 
-        def apply(self, change: Change, staged: Path) -> None:
+        def apply(self, change: Change) -> None:
             for written in change.written:
                 step = type(change)(change.load, change.table, change.columns, change.cursor, (written,), ())
-                super().apply(step, staged)
+                super().apply(step)
                 seen.append(reader())
-            super().apply(change, staged)
+            super().apply(change)
 
-    with closing(LakeSink(Watched(tmp_path / "iterable"))) as sink:
+    with closing(LakeSink(Watched(Local(tmp_path / "iterable")))) as sink:
         for number in (0, 1):
             load(sink, Task(TABLES["email_click"], day(number), Write.APPEND), click_on(number, f"m{number}"))
         both = Task(TABLES["email_click"], Window(day(0).start, day(2).end), Write.MERGE)

@@ -11,7 +11,7 @@ from reiterate.errors import SettingsError
 from reiterate.settings.schemes import SCHEMES
 from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
-from reiterate.sinks.lake import LakeSink, Parquet
+from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,14 +64,14 @@ def _may_be_there(destination: Destination) -> bool:
     if destination.kind == "duckdb":
         return destination.path.exists()
     if destination.kind == "file":
-        return LakeSink.ledger_at(destination.path / destination.dataset).exists()
+        return ledger_at(destination.path / destination.dataset).exists()
     # a catalog in a database server is told by words
     catalog = destination.url.removeprefix("ducklake:")
     return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
 
 
 def _lake(destination: Destination, *, read_only: bool) -> Sink:
-    root = destination.path / destination.dataset
+    root = Local(destination.path / destination.dataset)
     match destination.format:
         case "delta":
             files: Format = _module("lake.delta").Delta(root)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.flow import Write
 from reiterate.sinks.lake.labels import EMPTY, Label
-from reiterate.sinks.lake.tables import FILE, LakeTables
+from reiterate.sinks.lake.storage import OWN, STAGED, Local
+from reiterate.sinks.lake.tables import FILE, FULL_BYTES, LakeTables
 from reiterate.sinks.relational import (
     SNAPSHOT_DATE,
     VALID_FROM,
@@ -23,16 +23,18 @@ from reiterate.sinks.relational import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column
+    from reiterate.sinks.lake.change import Format
     from reiterate.sinks.relational import Kept
 
 HIT = "_reiterate_hit"
 """A column in queries alone: whether the batch changes a row."""
 
 
-class LakeSink(LakeTables):
+class Files(LakeTables):
     """
     Tables in files, and what loads do to them.
 
@@ -127,7 +129,8 @@ class LakeSink(LakeTables):
 
     def _home(self, table: str, label: Label, names: Collection[str]) -> str | None:
         """Return which of *names* has room for more rows of a label."""
-        return label.home([name for name in names if self._path(table, name).stat().st_size < self._full_bytes])
+        alike = [name for name in names if label.home([name])]
+        return next((name for name in reversed(alike) if self._size(table, name) < self._full_bytes), None)
 
     def _remove(self, table: str, condition: str) -> int:
         found = self._by_file(f"SELECT {FILE} AS file FROM {self._all(table)} AS t WHERE {condition}")
@@ -141,10 +144,9 @@ class LakeSink(LakeTables):
         draft.removed += [name for name in self._names(table) if name != EMPTY]
         for name in self._names(fresh):
             if name != EMPTY:
-                path = self._path(fresh, name)
-                os.replace(path, self._staging / name)  # noqa: PTH105 (the atomic one, by its name)
-                rows = f"SELECT sum(num_rows) FROM parquet_file_metadata({sql.literal(self._staging / name)})"
-                self._join(table, name, self._number(rows))
+                self._place.move(self._file(fresh, name), f"{STAGED}/{name}")
+                file = sql.literal(self._staged_file(name))
+                self._join(table, name, self._number(f"SELECT sum(num_rows) FROM parquet_file_metadata({file})"))
 
     # ── what rows were ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -213,3 +215,25 @@ class LakeSink(LakeTables):
 
 def _named(columns: Collection[Column]) -> str:
     return sql.listed(f"t.{sql.name(column.name)}" for column in columns)
+
+
+class LakeSink(Files):
+    """
+    A directory of this machine, its ledger in ``_reiterate``.
+
+    The lock of the ledger keeps a second process out.
+
+    :raises SettingsError: when the directory cannot be used, or holds tables of another format
+    :raises DestinationBusy: when another process has it open
+    """
+
+    def __init__(self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES) -> None:
+        if not isinstance(files.place, Local):
+            raise TypeError(files.place)
+        root = files.place.root
+        super().__init__(files, ledger_at(root), root / STAGED, read_only=read_only, full_bytes=full_bytes)
+
+
+def ledger_at(root: Path) -> Path:
+    """Return the file of the ledger of the dataset in *root*."""
+    return root / OWN / "ledger.duckdb"

@@ -23,9 +23,10 @@ from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.sinks.duckdb import DuckDBSink
-from reiterate.sinks.lake.change import Change, Superseded, Written, sync_file
+from reiterate.sinks.lake.change import Change, Superseded, Written
 from reiterate.sinks.lake.labels import EMPTY, Label
 from reiterate.sinks.lake.parquet import Parquet
+from reiterate.sinks.lake.storage import FRESH_FILES, STAGED
 from reiterate.sinks.relational import FRESH, OWN_TABLES, READS, first_line, names_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Draft:
 
 class LakeTables(DuckDBSink):
     """
-    The directory of a dataset, with one below it for each table, and ``_reiterate`` for the ledger.
+    The directory of a dataset, with one below it for each table; files are written in *staging*, on this machine.
 
     The ledger has a table without rows for each that is in files; it tells columns, types and their order. What is
     read anew lies as plain Parquet in ``_reiterate/new``, until it is whole.
@@ -69,8 +70,11 @@ class LakeTables(DuckDBSink):
     :raises DestinationBusy: when another process has it open
     """
 
-    def __init__(self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES) -> None:
+    def __init__(
+        self, files: Format, ledger: Path, staging: Path, *, read_only: bool = False, full_bytes: int = FULL_BYTES
+    ) -> None:
         self._files = files
+        self._place = files.place
         self._full_bytes = full_bytes
         self.ERRORS = (duckdb.Error, OSError, *files.ERRORS)
         self._checked = False
@@ -78,21 +82,15 @@ class LakeTables(DuckDBSink):
         self._pending: list[Change] = []
         self._touched: set[str] = set()
         self._cursors = {name: table.cursor for name, table in TABLES.items()}
-        ledger = self.ledger_at(files.root)
-        self._staging = ledger.with_name("staged")
-        self._fresh_files = Parquet(ledger.with_name("new"))
+        self._staging = staging
+        self._unclean = True
+        self._fresh_files = Parquet(files.place, FRESH_FILES)
         if not read_only:
-            for directory in (self._staging, self._fresh_files.root):
-                _make_directory(directory)
-        super().__init__(ledger, files.root.name, read_only=read_only)
+            _make_directory(staging)
+        super().__init__(ledger, files.place.dataset, read_only=read_only)
         if read_only:
             self._check_format()
             self._pending = self._noted()
-
-    @classmethod
-    def ledger_at(cls, root: Path) -> Path:
-        """Return the file of the ledger of the dataset in *root*."""
-        return root / "_reiterate" / "ledger.duckdb"
 
     def _make_own_tables(self) -> None:
         super()._make_own_tables()
@@ -119,7 +117,7 @@ class LakeTables(DuckDBSink):
         raise SettingsError(
             "The directory holds a dataset of another format.",
             hint="Name the format that it has, or another directory or dataset.",
-            directory=self._files.root,
+            directory=self._place.url(""),
             wanted=self._files.NAME,
             found=found[0][0],
         )
@@ -143,17 +141,26 @@ class LakeTables(DuckDBSink):
         if self._checked:
             self._settle()
         try:
-            with super()._atomic():
+            with self._of_ledger():
                 yield
                 for change in [self._change(table, draft) for table, draft in self._drafts.items()]:
                     values = f"{change.load}, {sql.literal(change.to_json())}"
                     self._do(f"INSERT INTO {self._name(PENDING)} VALUES ({values})")
             changed = {*self._drafts}
+        except BaseException:
+            self._unclean = True
+            raise
         finally:
             self._drafts.clear()
         if changed:
             self._touched |= changed
             self._settle()
+
+    @contextlib.contextmanager
+    def _of_ledger(self) -> Iterator[None]:
+        """Keep in the ledger all that happens inside, or nothing of it."""
+        with super()._atomic():
+            yield
 
     def _settle(self) -> None:
         """Make every change that is noted; what is staged besides belongs to loads that never came to be."""
@@ -161,20 +168,28 @@ class LakeTables(DuckDBSink):
             self._pending = self._noted()
             for change in tuple(self._pending):
                 try:
-                    self._files_of(change.table).apply(change, self._staging)
+                    self._files_of(change.table).apply(change)
                 except Superseded:
                     self._take_back(change)
                 self._do(f"DELETE FROM {self._name(PENDING)} WHERE load = {change.load}")
                 self._pending.remove(change)
-            for path in self._staging.iterdir():
-                path.unlink()
+            if self._unclean:
+                self._sweep()
         except self.ERRORS as error:
             raise LoadError(
                 "A load is noted, but its files could not be brought into their table.",
                 hint="It is completed by the next load or sync; see to it that the directory can be written.",
-                directory=self._files.root,
+                directory=self._place.url(""),
                 reason=first_line(error),
             ) from error
+
+    def _sweep(self) -> None:
+        """Remove what is staged of loads that never came to be."""
+        for name in self._place.names(STAGED):
+            self._place.remove(f"{STAGED}/{name}")
+        for path in self._staging.iterdir():
+            path.unlink()
+        self._unclean = False
 
     def _take_back(self, change: Change) -> None:
         """Let what a load read count as not read, for its rows cannot be brought in: the next sync reads it again."""
@@ -206,7 +221,8 @@ class LakeTables(DuckDBSink):
         if self._files_of(table).ALL_FILES:
             self._keep_a_file(table, draft)
         for written in draft.written:
-            sync_file(self._staging / written.name)
+            if (self._staging / written.name).exists():
+                self._place.bring(self._staging / written.name, f"{STAGED}/{written.name}")
         types = {type_: name for name, type_ in self.TYPES.items()}
         change = Change(
             load=draft.load,
@@ -224,7 +240,7 @@ class LakeTables(DuckDBSink):
                 raise LoadError(
                     "Somebody else changed the files of a table during a load.",
                     table=table,
-                    directory=self._files.root,
+                    directory=self._place.url(""),
                 ) from error
         return change
 
@@ -274,7 +290,7 @@ class LakeTables(DuckDBSink):
                     "A table stands in the directory that the ledger does not know.",
                     hint="Move it away; the next sync makes it anew.",
                     table=table,
-                    directory=self._files.root,
+                    directory=self._place.url(""),
                 )
             self._do(f"DROP TABLE IF EXISTS {self._name(table)}")
             self._draft(table)
@@ -311,12 +327,22 @@ class LakeTables(DuckDBSink):
             names = names - {*change.removed} | {written.name for written in change.written}
         return sorted(names)
 
-    def _path(self, table: str, name: str) -> Path:
-        staged = self._staging / name
-        drafted = table in self._drafts and any(written.name == name for written in self._drafts[table].written)
-        if drafted or (self._noted_for(table) and staged.exists()):
+    def _path(self, table: str, name: str) -> str:
+        """Return what DuckDB calls a file."""
+        written = self._drafts[table].written if table in self._drafts else []
+        if (self._staging / name).exists() and any(one.name == name for one in written):
+            return str(self._staging / name)
+        return self._place.read_by(self._file(table, name))
+
+    def _file(self, table: str, name: str) -> str:
+        """Return where a file is, below the root."""
+        staged = f"{STAGED}/{name}"
+        if (table in self._drafts or self._noted_for(table)) and self._place.has(staged):
             return staged
-        return self._files_of(table).path(table, name)
+        return self._files_of(table).at(table, name)
+
+    def _size(self, table: str, name: str) -> int:
+        return self._place.size(self._file(table, name))
 
     def _all(self, table: str) -> str:
         return self._in(table, self._names(table))
@@ -354,6 +380,11 @@ class LakeTables(DuckDBSink):
         """Let a staged file join its table."""
         self._draft(table).written.append(Written(name, rows, *self._range(table, name)))
 
+    def _staged_file(self, name: str) -> str:
+        """Return what DuckDB calls a staged file, written by us or moved there."""
+        here = self._staging / name
+        return str(here) if here.exists() else self._place.read_by(f"{STAGED}/{name}")
+
     def _copy(self, query: str, name: str) -> int:
         return self._do(f"COPY ({query}) TO {sql.literal(self._staging / name)} (FORMAT parquet, COMPRESSION zstd)")
 
@@ -361,7 +392,7 @@ class LakeTables(DuckDBSink):
         """Return the bounds of the replication key in a staged file, by its own statistics."""
         if (cursor := self._cursor(table)) is None:
             return None, None
-        file = sql.literal(self._staging / name)
+        file = sql.literal(self._staged_file(name))
         ((first, last, nulls),) = self._rows(
             f"""SELECT epoch_us(min(stats_min_value::TIMESTAMPTZ)), epoch_us(max(stats_max_value::TIMESTAMPTZ)),
                     count(*) FILTER (stats_null_count IS DISTINCT FROM 0)
