@@ -66,6 +66,11 @@ class Change:
         )
 
 
+def staged(load: int, name: str) -> str:
+    """Return where a file waits that a load wrote; another load may have written one that will have the same name."""
+    return f"{STAGED}/{load}_{name}"
+
+
 class Superseded(Exception):
     """Somebody else replaced files that a change removes, so it cannot be made any more."""
 
@@ -127,7 +132,7 @@ class Format(ABC):
     def _move(self, change: Change) -> None:
         """Move what is still staged into the directory of the table, for good."""
         for written in change.written:
-            if self.place.has(f"{STAGED}/{written.name}"):
-                self.place.move(f"{STAGED}/{written.name}", self.at(change.table, written.name))
+            if self.place.has(staged(change.load, written.name)):
+                self.place.move(staged(change.load, written.name), self.at(change.table, written.name))
         self.place.sync(self.at(change.table))
         self.place.sync(self._below)

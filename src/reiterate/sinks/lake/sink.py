@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.flow import Write
+from reiterate.sinks.lake.change import staged
 from reiterate.sinks.lake.labels import EMPTY, Label
 from reiterate.sinks.lake.storage import OWN, STAGED, Local
 from reiterate.sinks.lake.tables import FILE, FULL_BYTES, LakeTables
@@ -144,8 +145,8 @@ class Files(LakeTables):
         draft.removed += [name for name in self._names(table) if name != EMPTY]
         for name in self._names(fresh):
             if name != EMPTY:
-                self._place.move(self._file(fresh, name), f"{STAGED}/{name}")
-                file = sql.literal(self._staged_file(name))
+                self._place.move(self._file(fresh, name), staged(draft.load, name))
+                file = sql.literal(self._drafted_file(table, name))
                 self._join(table, name, self._number(f"SELECT sum(num_rows) FROM parquet_file_metadata({file})"))
 
     # ── what rows were ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ STAGED, FRESH_FILES = f"{OWN}/staged", f"{OWN}/new"
 
 class Storage(ABC):
     """The directory of a dataset: on a disk, or in a bucket."""
+
+    ERRORS: ClassVar[tuple[type[Exception], ...]] = (OSError,)
 
     @property
     @abstractmethod

@@ -23,10 +23,11 @@ from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.sinks.duckdb import DuckDBSink
-from reiterate.sinks.lake.change import Change, Superseded, Written
+from reiterate.sinks.lake.change import Change, Superseded, Written, staged
 from reiterate.sinks.lake.labels import EMPTY, Label
 from reiterate.sinks.lake.parquet import Parquet
 from reiterate.sinks.lake.storage import FRESH_FILES, STAGED
+from reiterate.sinks.lease import LEASE_TABLE
 from reiterate.sinks.relational import FRESH, OWN_TABLES, READS, first_line, names_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class LakeTables(DuckDBSink):
         self._files = files
         self._place = files.place
         self._full_bytes = full_bytes
-        self.ERRORS = (duckdb.Error, OSError, *files.ERRORS)
+        self.ERRORS = (duckdb.Error, *files.place.ERRORS, *files.ERRORS)
         self._checked = False
         self._drafts: dict[str, Draft] = {}
         self._pending: list[Change] = []
@@ -222,7 +223,8 @@ class LakeTables(DuckDBSink):
             self._keep_a_file(table, draft)
         for written in draft.written:
             if (self._staging / written.name).exists():
-                self._place.bring(self._staging / written.name, f"{STAGED}/{written.name}")
+                self._place.bring(self._staging / written.name, staged(draft.load, written.name))
+        self._place.sync(STAGED)
         types = {type_: name for name, type_ in self.TYPES.items()}
         change = Change(
             load=draft.load,
@@ -278,7 +280,7 @@ class LakeTables(DuckDBSink):
     @staticmethod
     def _is_own(table: str) -> bool:
         """Return whether a table stands in the ledger alone."""
-        return table in OWN_TABLES or table in {PENDING, FORMAT}
+        return table in OWN_TABLES or table in {PENDING, FORMAT, LEASE_TABLE}
 
     def _noted_for(self, table: str) -> bool:
         return any(change.table == table for change in self._pending)
@@ -320,25 +322,31 @@ class LakeTables(DuckDBSink):
         """Return the names of the files of *table*, as they are once what is noted, or drafted, is done."""
         files = self._files_of(table)
         names = {*files.files(table)} if files.has(table) else set()
-        changes: list[Change | Draft] = [change for change in self._pending if change.table == table]
-        if table in self._drafts:
-            changes.append(self._drafts[table])
-        for change in changes:
+        for change in self._coming(table):
             names = names - {*change.removed} | {written.name for written in change.written}
         return sorted(names)
 
     def _path(self, table: str, name: str) -> str:
         """Return what DuckDB calls a file."""
-        written = self._drafts[table].written if table in self._drafts else []
-        if (self._staging / name).exists() and any(one.name == name for one in written):
+        if (self._staging / name).exists() and self._writers(table, name):
             return str(self._staging / name)
         return self._place.read_by(self._file(table, name))
 
+    def _writers(self, table: str, name: str) -> list[int]:
+        """Return the loads that are noted, or drafted, and wrote a file, the latest first."""
+        coming = reversed(self._coming(table))
+        return [change.load for change in coming if any(written.name == name for written in change.written)]
+
+    def _coming(self, table: str) -> list[Change | Draft]:
+        """Return the changes of a table that are noted or drafted, in their order."""
+        noted: list[Change | Draft] = [change for change in self._pending if change.table == table]
+        return [*noted, self._drafts[table]] if table in self._drafts else noted
+
     def _file(self, table: str, name: str) -> str:
         """Return where a file is, below the root."""
-        staged = f"{STAGED}/{name}"
-        if (table in self._drafts or self._noted_for(table)) and self._place.has(staged):
-            return staged
+        for load in self._writers(table, name):
+            if self._place.has(staged(load, name)):
+                return staged(load, name)
         return self._files_of(table).at(table, name)
 
     def _size(self, table: str, name: str) -> int:
@@ -380,10 +388,10 @@ class LakeTables(DuckDBSink):
         """Let a staged file join its table."""
         self._draft(table).written.append(Written(name, rows, *self._range(table, name)))
 
-    def _staged_file(self, name: str) -> str:
-        """Return what DuckDB calls a staged file, written by us or moved there."""
+    def _drafted_file(self, table: str, name: str) -> str:
+        """Return what DuckDB calls a file of a draft, written by us or moved there."""
         here = self._staging / name
-        return str(here) if here.exists() else self._place.read_by(f"{STAGED}/{name}")
+        return str(here) if here.exists() else self._place.read_by(staged(self._draft(table).load, name))
 
     def _copy(self, query: str, name: str) -> int:
         return self._do(f"COPY ({query}) TO {sql.literal(self._staging / name)} (FORMAT parquet, COMPRESSION zstd)")
@@ -392,7 +400,7 @@ class LakeTables(DuckDBSink):
         """Return the bounds of the replication key in a staged file, by its own statistics."""
         if (cursor := self._cursor(table)) is None:
             return None, None
-        file = sql.literal(self._staged_file(name))
+        file = sql.literal(self._drafted_file(table, name))
         ((first, last, nulls),) = self._rows(
             f"""SELECT epoch_us(min(stats_min_value::TIMESTAMPTZ)), epoch_us(max(stats_max_value::TIMESTAMPTZ)),
                     count(*) FILTER (stats_null_count IS DISTINCT FROM 0)
