@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import tempfile
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -19,10 +21,10 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from reiterate.catalog import DOCUMENTED, TABLES
 from reiterate.catalog.model import Type, Wire
+from tests import objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from reiterate.simulator import Simulator
 
@@ -31,9 +33,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Lake:
-    """A directory of tables in files, and their format."""
+    """A directory of tables in files, on this machine or in a bucket (by its URL), and their format."""
 
-    directory: Path
+    directory: Path | str
     format: str
 
 
@@ -105,16 +107,20 @@ def _connect(place: Path | str | Lake, dataset: str) -> Any:
 
 def _connect_files(place: Lake, dataset: str) -> Any:
     """Return a database whose views read the files as somebody does who knows nothing but the format."""
+    if isinstance(place.directory, str):
+        with tempfile.TemporaryDirectory() as copy:
+            objects.download(place.directory, Path(copy))
+            return _connect_files(Lake(Path(copy), place.format), dataset)
     root = place.directory / dataset
     database = duckdb.connect()
     database.execute(f"SET TimeZone = 'UTC'; ATTACH '{root / '_reiterate' / 'ledger.duckdb'}' AS ledger (READ_ONLY)")
     database.execute(f"CREATE TABLE _reiterate_columns AS FROM ledger.{dataset}._reiterate_columns; DETACH ledger")
-    for table in TABLES:
+    for table in (f"{name}{kept}" for name in TABLES for kept in ("", "_history", "_snapshots")):
         if (root / table).is_dir():
             match place.format:
                 case "parquet":
                     files = f"read_parquet('{root / table}/*.parquet', union_by_name = true)"
-                    database.execute(f"CREATE VIEW {table} AS FROM {files}")
+                    database.execute(f"CREATE TABLE {table} AS FROM {files}")
                 case "delta":
                     database.register(table, DeltaTable(str(root / table)).to_pyarrow_table())
                 case _:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -82,6 +82,10 @@ class Destination(ABC):
     @abstractmethod
     def drop(self, table: str) -> None:
         """Drop a table, as a person would."""
+
+    @abstractmethod
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, as a person would ask it."""
 
     def size_bytes(self) -> int:
         """Return a number that grows while rows are written, whoever has the destination open."""
@@ -635,6 +639,132 @@ class SinkSuite:
         place.load(first_read("10:00", "11:00"))
         with closing(place.open()) as sink:
             assert TableState(0, None) == sink.state(TABLES["email_click"])
+
+    # ── a table that is read anew ────────────────────────────────────────────────────────────────────────────────────
+
+    def test_a_table_that_is_read_anew(self, place: Destination) -> None:
+        """The old rows and facts stay until all was read; then the new ones are there, and loads go on with those."""
+        table = TABLES["email_click"]
+        place.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", "gone", size=3))
+        place.load(first_read("11:00", "12:00"), click("11:00", "gone too"))
+        place.load(listed(1), *members(1, "a@example.com"))
+        new = [click("10:00", colour="red"), click("10:20", "new")]
+        with closing(place.open()) as sink:
+            sink.begin(RUN)
+            sink.refresh(table)
+            assert (1, 0, 0) == numbers(load(sink, first_read("10:00", "11:00"), new[0]))
+            assert (1, 0, 0) == numbers(load(sink, again("10:00", "11:00"), *new))
+            assert TableState(3, at("11:00")) == sink.state(table)
+            assert (3, 2) == sink.swap(table)
+            assert TableState(2, at("10:20")) == sink.state(table)
+            assert (0, 0, 0) == numbers(load(sink, again("10:00", "11:00"), *new))
+        assert same("email_click", new) == place.has("email_click")
+        assert 3 == len(place.facts("email_click"))
+        assert 1 == len(place.facts("list_users"))
+        assert (1, 1, 0) == numbers(place.load(again("10:00", "11:00"), click("10:20", "new", size=4), click("10:30")))
+        assert same("email_click", [new[0], click("10:20", "new", size=4), click("10:30")]) == place.has("email_click")
+
+    def test_a_table_that_is_not_read_anew_to_the_end(self, place: Destination) -> None:
+        """A run that dies before the swap has changed nothing, however often; the next one may begin anew."""
+        table, rows = TABLES["email_click"], [click("10:00"), click("10:10", "m2")]
+        place.load(first_read("10:00", "11:00"), *rows)
+        facts = place.facts("email_click")
+        for colour in ("red", "blue"):
+            with closing(place.open()) as sink:
+                sink.begin(RUN)
+                sink.refresh(table)
+                load(sink, first_read("10:00", "11:00"), click("10:00", colour=colour))
+            assert same("email_click", rows) == place.has("email_click")
+        with closing(place.open()) as sink:
+            sink.begin(RUN)
+            assert (0, 0) == sink.swap(table)
+            assert facts == sink.ledger().of("email_click")
+            assert not sink.ledger().of("_reiterate_new_email_click")
+        assert same("email_click", rows) == place.has("email_click")
+
+    def test_a_table_that_is_read_anew_and_has_no_rows(self, place: Destination) -> None:
+        """No rows may take the place of some, and some of none."""
+        table = TABLES["email_click"]
+        place.load(first_read("10:00", "11:00"), click("10:00"))
+        for before, rows in ((1, []), (0, [click("10:10", "m2")])):
+            with closing(place.open()) as sink:
+                sink.refresh(table)
+                load(sink, first_read("10:00", "11:00"), *rows)
+                assert (before, len(rows)) == sink.swap(table)
+            assert same("email_click", rows) == place.has("email_click")
+            assert 1 == len(place.facts("email_click"))
+
+    def test_a_table_that_is_not_there_is_not_read_anew(self, place: Destination) -> None:
+        """What was never loaded is just loaded."""
+        with closing(place.open()) as sink:
+            sink.refresh(TABLES["email_click"])
+            load(sink, first_read("10:00", "11:00"), click("10:00"))
+            assert (0, 0) == sink.swap(TABLES["email_click"])
+        assert same("email_click", [click("10:00")]) == place.has("email_click")
+
+    # ── what rows were ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_history_of_users(self, place: Destination) -> None:
+        """Each version has the time in which it was seen; what did not change has one; later fields are kept, too."""
+        first, later, last = (
+            replace(window("users", f"{hour}:00", f"{hour + 1}:00"), history=True) for hour in (10, 11, 12)
+        )
+        place.load(first, user("a@example.com", "10:00", city="Lyon"), user("b@example.com", "10:01"))
+        place.load(first, user("a@example.com", "10:00", city="Lyon"), user("b@example.com", "10:01"))
+        assert [(2,)] == place.ask("SELECT count(*) FROM users_history WHERE _valid_to IS NULL")
+        place.load(later, user("a@example.com", "11:00", city="Paris", tags=["x"]), user("c@example.com", "11:01"))
+        place.load(last, user("a@example.com", "12:00", city="Paris", tags=["x"]))
+        assert [("a@example.com", "Lyon"), ("a@example.com", "Paris")] == place.ask(
+            "SELECT email, city FROM users_history WHERE _valid_to IS NOT NULL ORDER BY 2"
+        )
+        assert [("a@example.com", "Paris"), ("b@example.com", None), ("c@example.com", None)] == place.ask(
+            "SELECT email, city FROM users_history WHERE _valid_to IS NULL ORDER BY 1"
+        )
+        assert [(5,)] == place.ask("SELECT count(*) FROM users_history WHERE _valid_from IS NOT NULL")
+
+    def test_history_of_parts(self, place: Destination) -> None:
+        """Rows that leave a part, or go with it, or are not read anew, end; other parts are left alone; some return."""
+        one, two = (replace(listed(number), history=True) for number in (1, 2))
+        ended = "SELECT list_id, email FROM list_users_history WHERE _valid_to IS NOT NULL ORDER BY 1, 2"
+        now = ended.replace("NOT NULL", "NULL")
+        place.load(one, *members(1, "a@example.com", "b@example.com"))
+        place.load(two, *members(2, "a@example.com"))
+        place.load(one, *members(1, "b@example.com"))
+        assert ([(1, "a@example.com")], [(1, "b@example.com"), (2, "a@example.com")]) == (
+            place.ask(ended),
+            place.ask(now),
+        )
+        place.load(one, *members(1, "a@example.com", "b@example.com"))
+        with closing(place.open()) as sink:
+            assert 1 == sink.retain(TABLES["list_users"], [Part("listId", 1)])
+        assert [(1, "a@example.com"), (2, "a@example.com")] == place.ask(ended)
+        with closing(place.open()) as sink:
+            sink.refresh(TABLES["list_users"])
+            load(sink, replace(one, snapshots=True), *members(1, "b@example.com", "c@example.com"))
+            sink.swap(TABLES["list_users"])
+        assert [(2,)] == place.ask("SELECT count(*) FROM list_users_snapshots WHERE list_id = 1")
+        assert [(1, "a@example.com")] * 2 + [(2, "a@example.com")] == place.ask(ended)
+        assert [(1, "b@example.com"), (1, "c@example.com")] == place.ask(now)
+
+    def test_snapshots(self, place: Destination) -> None:
+        """The day has the rows of its last load, day by day; parts are kept apart, and one that is gone goes."""
+        whole_table = replace(whole("campaigns"), snapshots=True)
+        one, two = (replace(listed(number), snapshots=True) for number in (1, 2))
+        for hours, names in ((0, "ab"), (1, "bc"), (24, "c")):
+            with closing(place.open()) as sink:
+                for task, rows in (
+                    (whole_table, [campaign(number, "10:00", name=name) for number, name in enumerate(names)]),
+                    (one, members(1, *names)),
+                    (two, members(2, "x")),
+                ):
+                    made = batch(sink, task, rows)
+                    sink.load(made, fact(made, READ_AT + timedelta(hours=hours)))
+        assert [(2, "b"), (2, "c"), (3, "c")] == place.ask(
+            "SELECT extract(day FROM _snapshot_date)::INT, name FROM campaigns_snapshots ORDER BY 1, 2"
+        )
+        assert [(2, 1, "b"), (2, 1, "c"), (2, 2, "x"), (3, 1, "c"), (3, 2, "x")] == place.ask(
+            "SELECT extract(day FROM _snapshot_date)::INT, list_id, email FROM list_users_snapshots ORDER BY 1, 2, 3"
+        )
 
     # ── a table that a person dropped ────────────────────────────────────────────────────────────────────────────────
 

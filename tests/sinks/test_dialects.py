@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from reiterate.catalog import TABLES
-from reiterate.flow import Job, Part, Status
+from reiterate.flow import Job, Part, Status, Write
 from reiterate.ledger import Refusal
 from reiterate.secret import Secret
 from reiterate.sinks.dialects import DIALECTS, Merging
@@ -53,6 +53,11 @@ INSERT = (
     f'WHERE NOT EXISTS (SELECT 1 FROM "d"."c" AS t WHERE {HOUR} AND {SAME})'
 )
 DELETE = f'DELETE FROM "d"."c" AS t WHERE t."part" = 1 AND NOT EXISTS (SELECT 1 FROM {ROWS} AS s WHERE {SAME})'
+ENDED = (
+    'UPDATE "d"."c_history" AS h SET "_valid_to" = \'2026-11-01\' WHERE h."_valid_to" IS NULL AND EXISTS (SELECT 1 '
+    'FROM "d"."c" AS t WHERE t."part" = 1 AND h."id" = t."id" AND h."_valid_to" IS NULL '
+    'AND (h."n" IS DISTINCT FROM t."n"))'
+)
 ANEW = f'DELETE FROM "d"."c" AS t WHERE {HOUR} AND EXISTS (SELECT 1 FROM {ROWS} AS s WHERE {SAME} AND ({CHANGED}))'
 FACT = """INSERT INTO "d"."r" ("rows", ok) VALUES (NULL, 'it''s 100 %; "ä" \\')"""
 
@@ -184,6 +189,26 @@ GOLDEN = [
         "INSERT INTO [d].[r] ([rows], [ok]) VALUES (NULL, N'it''s 100 %; \"ä\" \\');",
     ),
     (
+        "mssql",
+        ENDED,
+        (
+            "UPDATE [d].[c_history] SET [_valid_to] = N'2026-11-01' WHERE [c_history].[_valid_to] IS NULL AND "
+            "EXISTS(SELECT 1 FROM [d].[c] AS [t] WHERE [t].[part] = 1 AND [c_history].[id] = [t].[id] AND "
+            "[c_history].[_valid_to] IS NULL AND (([c_history].[n] <> [t].[n] OR ([t].[n] IS NULL AND NOT "
+            "[c_history].[n] IS NULL) OR ([c_history].[n] IS NULL AND NOT [t].[n] IS NULL))));"
+        ),
+    ),
+    (
+        "clickhouse",
+        ENDED,
+        (
+            'ALTER TABLE "d"."c_history" UPDATE "_valid_to" = \'2026-11-01\' WHERE "_valid_to" IS NULL AND ("id") '
+            'IN (SELECT "t"."id" FROM "d"."c" AS "t" INNER JOIN "d"."c_history" AS "h" ON "h"."id" = "t"."id" '
+            'WHERE "t"."part" = 1 AND "h"."_valid_to" IS NULL AND ("h"."n" <> "t"."n" OR ("t"."n" IS NULL AND '
+            'NOT ("h"."n" IS NULL)) OR ("h"."n" IS NULL AND NOT ("t"."n" IS NULL)))) SETTINGS mutations_sync = 1'
+        ),
+    ),
+    (
         "clickhouse",
         ANEW,
         (
@@ -254,6 +279,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         load(sink, whole("campaigns"), campaign(2, "10:00"))
         load(sink, listed(1), *members(1, "a@example.com", "b@example.com"))
         load(sink, listed(1), *members(1, "c@example.com"))
+        sink.refresh(TABLES["email_click"])
+        load(sink, first_read("10:00", "11:00"), click("10:00", tags=["a"]))
+        sink.swap(TABLES["email_click"])
+        for kept in (listed(1), window("users", "10:00", "11:00"), whole("campaigns")):
+            task = replace(kept, history=True, snapshots=kept.write is Write.REPLACE)
+            load(sink, task, *({"email": "a@example.com", "listId": 1, "id": 1, "x": [1]},))
         sink.keep(Job(1, "email_click", Window(at("10:00"), at("11:00")), READ_AT))
         sink.refuse(Refusal("r1", "list_users", "7", READ_AT, "no"))
         sink.ledger()

@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -43,6 +43,7 @@ from tests.sinks.batches import (
 from tests.sinks.suite import SinkSuite, hold, process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from reiterate.flow import Task
@@ -76,6 +77,9 @@ class OverDuckDB(ByDlt):
     def drop(self, table: str) -> None:
         replica.execute(self.path, f"DROP TABLE {table}")
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return replica.execute(self.path, query)
+
 
 class OverPostgres(ByDlt):
     """A dataset of its own in the server of this process, reached by dlt."""
@@ -95,6 +99,9 @@ class OverPostgres(ByDlt):
 
     def drop(self, table: str) -> None:
         replica.execute(self.url, f"DROP TABLE {table}", self.dataset)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return replica.execute(self.url, query, self.dataset)
 
 
 def credentials_of(url: str) -> dict[str, str]:
@@ -146,7 +153,12 @@ class TestOverPostgres(Suite):
 # ── warehouses that promise less ─────────────────────────────────────────────────────────────────────────────────────
 
 
-ROWS_FIRST = replace(DIALECTS["duckdb"], transactions=False, ddl=False)
+ROWS_FIRST = replace(
+    DIALECTS["duckdb"],
+    transactions=False,
+    ddl=False,
+    swap="CREATE OR REPLACE TABLE {table} AS SELECT {names} FROM {fresh}",
+)
 DIALECTS_THAT_PROMISE_LESS = {
     "definitions apart": replace(DIALECTS["duckdb"], ddl=False),
     "rows first": ROWS_FIRST,
@@ -214,6 +226,56 @@ def test_rows_without_their_fact_are_read_again(less: PromisesLess, task: Task) 
     less.load(task, *new)
     assert same("email_click", [old, *new]) == less.has("email_click")
     assert 2 == len(less.facts("email_click"))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        SinkSuite.test_a_table_that_is_read_anew,
+        SinkSuite.test_a_table_that_is_not_read_anew_to_the_end,
+        SinkSuite.test_history_of_users,
+        SinkSuite.test_history_of_parts,
+        SinkSuite.test_snapshots,
+    ],
+)
+def test_modes_are_right_whatever_is_promised(
+    less: PromisesLess, test: Callable[[SinkSuite, suite.Destination], None]
+) -> None:
+    """Tables are read anew, and what rows were is kept, as anywhere."""
+    test(SinkSuite(), less)
+
+
+class DiesInSwap(DltSink):
+    """A process that ends when the rows are swapped, and nothing tells so."""
+
+    def _forget_table(self, table: str) -> None:
+        raise KeyboardInterrupt(table)
+
+
+def test_a_swap_is_whole_or_not_at_all(less: PromisesLess) -> None:
+    """A process that dies in a swap leaves all old rows, or all new ones, and facts with which the next one goes on."""
+    table, old, new = TABLES["email_click"], [click("10:00"), click("10:10", "m2")], [click("10:00", colour="red")]
+    less.load(first_read("10:00", "11:00"), *old)
+    with closing(less.open(DiesInSwap)) as sink:
+        sink.refresh(table)
+        load(sink, first_read("10:00", "11:00"), *new)
+        with pytest.raises(KeyboardInterrupt):
+            sink.swap(table)
+    wanted = old if less.dialect.transactions else new
+    assert same("email_click", wanted) == less.has("email_click")
+    with closing(less.open()) as sink:
+        sink.begin(suite.RUN)
+        assert 1 == len(sink.ledger().of("email_click"))
+        assert [] == sink._left_behind()
+        sink.refresh(table)
+        load(sink, first_read("10:00", "11:00"), *new)
+        assert (len(wanted), 1) == sink.swap(table)
+    assert same("email_click", new) == less.has("email_click")
+
+
+def test_who_has_no_transactions_swaps_in_one_statement() -> None:
+    """In no warehouse the old rows are gone before the new ones are there."""
+    assert [] == [name for name, dialect in DIALECTS.items() if not (dialect.transactions or dialect.swap)]
 
 
 # ── one process at a time ────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,6 +40,9 @@ class File(Destination):
     def drop(self, table: str) -> None:
         self.sql(f"DROP TABLE iterable.iterable.{table}")
 
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return self.sql("USE iterable.iterable", query)
+
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """Do as a person does; return the rows of the last statement."""
         with closing(duckdb.connect(str(self.path))) as database:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import pytest
@@ -20,7 +21,7 @@ from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.flow import Part, Task, Write
 from reiterate.settings import Destination as Setting
 from reiterate.sinks import TableState, look_at, sink_at
-from reiterate.sinks.lake import LakeSink, Parquet
+from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
 from reiterate.sinks.lake.delta import Delta
 from reiterate.sinks.lake.iceberg import MOST_MANIFESTS, Iceberg
 from reiterate.windows import Window
@@ -63,13 +64,16 @@ class Files(Destination):
         return self.directory / "iterable"
 
     def open(self) -> LakeSink:
-        return LakeSink(self.format(self.root))
+        return LakeSink(self.format(Local(self.root)))
 
     def rows(self, table: str) -> list[Row]:
         return replica.rows(replica.Lake(self.directory, self.format.NAME), table)
 
     def drop(self, table: str) -> None:
         shutil.rmtree(self.root / table)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return replica.execute(replica.Lake(self.directory, self.format.NAME), query)
 
     def size_bytes(self) -> int:
         # rows that repeat are next to nothing in Parquet
@@ -149,9 +153,9 @@ def dying(kind: type[Format], *, after: bool) -> type[Format]:
     class Dying(kind):  # type: ignore[misc,valid-type]
         """Dies."""
 
-        def apply(self, change: Change, staged: Path) -> None:
+        def apply(self, change: Change) -> None:
             if after:
-                super().apply(change, staged)
+                super().apply(change)
             raise Dead
 
     return Dying
@@ -159,7 +163,7 @@ def dying(kind: type[Format], *, after: bool) -> type[Format]:
 
 def die(files: Files, task: Task, *rows: Row, after: bool) -> None:
     """Load *rows* as a process does that dies in the end."""
-    sink = LakeSink(dying(files.format, after=after)(files.root))
+    sink = LakeSink(dying(files.format, after=after)(Local(files.root)))
     made = batch(sink, task, rows)
     with pytest.raises(Dead):
         sink.load(made, fact(made))
@@ -203,6 +207,64 @@ def test_a_replacement_that_is_noted_is_completed(files: Files, *, after: bool) 
     with closing(files.open()) as sink:
         assert TableState(3, None) == sink.state(TABLES["list_users"])
     assert same("list_users", wanted) == files.has("list_users")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_swap_that_is_noted_is_completed(files: Files, *, after: bool) -> None:
+    """A table that was read anew is the new one, its history too, whenever the process died after that was noted."""
+    task = replace(window("users", "10:00", "11:00"), history=True)
+    files.load(task, user("a@example.com", "10:00"), user("b@example.com", "10:00"))
+    sink = LakeSink(dying(files.format, after=after)(Local(files.root)))
+    sink.refresh(TABLES["users"])
+    load(sink, task, user("b@example.com", "10:00"), user("c@example.com", "10:00", city="Lyon"))
+    with pytest.raises(Dead):
+        sink.swap(TABLES["users"])
+    sink._database.close()
+    with closing(files.open()) as sink:
+        assert TableState(2, at("10:00")) == sink.state(TABLES["users"])
+        assert 1 == len(sink.ledger().of("users"))
+        assert [] == [*(files.root / "_reiterate" / "new").iterdir()]
+    assert [("b@example.com",), ("c@example.com",)] == files.ask("SELECT email FROM users ORDER BY 1")
+    assert [("a@example.com", False), ("b@example.com", True), ("c@example.com", True)] == files.ask(
+        "SELECT email, _valid_to IS NULL FROM users_history ORDER BY 1"
+    )
+
+
+def test_a_swap_that_is_not_noted_changes_nothing(files: Files) -> None:
+    """A process that dies in a swap before it is noted leaves the old rows, and nothing of the new ones."""
+
+    class DiesInSwap(LakeSink):
+        def _forget_table(self, table: str) -> None:
+            super()._forget_table(table)
+            raise Dead
+
+    files.load(first_read("10:00", "11:00"), click("10:00"), click("10:10", "m2"))
+    sink = DiesInSwap(files.format(Local(files.root)))
+    sink.refresh(TABLES["email_click"])
+    load(sink, first_read("10:00", "11:00"), click("10:00", colour="red"))
+    with pytest.raises(Dead):
+        sink.swap(TABLES["email_click"])
+    sink._database.close()
+    with closing(files.open()) as again_open:
+        again_open.begin(RUN)
+        assert TableState(2, at("10:10")) == again_open.state(TABLES["email_click"])
+        assert 1 == len(again_open.ledger().of("email_click"))
+        again_open.refresh(TABLES["email_click"])
+        load(again_open, first_read("10:00", "11:00"), click("10:00"))
+        assert (2, 1) == again_open.swap(TABLES["email_click"])
+    assert same("email_click", [click("10:00")]) == files.has("email_click")
+
+
+def test_a_history_stays_in_few_files(files: Files) -> None:
+    """Versions that end are marked where they are, new ones join them; what did not change writes nothing."""
+    task = replace(window("users", "10:00", "11:00"), history=True)
+    for minute in range(5):
+        files.load(task, user("a@example.com", f"10:0{minute}"), user("b@example.com", "10:00"))
+    assert 1 == len(files.names("users_history"))
+    assert [(6,)] == files.ask("SELECT count(*) FROM users_history")
+    before = sorted(files.root.joinpath("users_history").rglob("*"))
+    files.load(task, user("a@example.com", "10:04"))
+    assert before == sorted(files.root.joinpath("users_history").rglob("*"))
 
 
 def test_a_first_load_that_is_noted_is_completed(files: Files) -> None:
@@ -317,7 +379,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
 def test_a_process_that_died_at_once(tmp_path: Path) -> None:
     """A ledger without any table is an empty destination, and can be written."""
     files = Files(tmp_path)
-    ledger = LakeSink.ledger_at(files.root)
+    ledger = ledger_at(files.root)
     ledger.parent.mkdir(parents=True)
     duckdb.connect(str(ledger)).close()
     with look_at(Setting.of("default", tmp_path.as_uri(), "iterable")) as sink:
@@ -331,7 +393,7 @@ def test_a_url_names_the_format(tmp_path: Path, format_: str, kind: type[Format]
     sink = sink_at(Setting.of("default", f"{(tmp_path / 'a b').as_uri()}{format_}", "shop"))
     with closing(sink):
         assert isinstance(sink, LakeSink)
-        assert (kind, tmp_path / "a b" / "shop") == (type(sink._files), sink._files.root)
+        assert (kind, f"{tmp_path}/a b/shop") == (type(sink._files), sink._files.place.url(""))
 
 
 @pytest.mark.parametrize(("format_", "package"), [("delta", "deltalake"), ("iceberg", "pyiceberg")])
@@ -391,7 +453,7 @@ def test_a_load_that_changes_nothing_writes_nothing(files: Files) -> None:
 
 def test_full_files_get_no_more_rows(files: Files) -> None:
     """New rows go to a file of their own once the one that is there is large."""
-    with closing(LakeSink(files.format(files.root), full_bytes=1)) as sink:
+    with closing(LakeSink(files.format(Local(files.root)), full_bytes=1)) as sink:
         for number in range(3):
             load(sink, window("users", "10:00", "11:00"), user(f"{number}@example.com", "10:00"))
         assert 3 == len(sink._names("users"))
@@ -450,7 +512,7 @@ def test_iceberg_stays_short(tmp_path: Path) -> None:
     """However many loads there are, snapshots and manifests stay few, and what left long ago goes."""
     files = IcebergFiles(tmp_path)
     rows = [click(f"10:{number:02d}", f"m{number}") for number in range(24)]
-    with closing(LakeSink(Iceberg(files.root, kept=timedelta(0), kept_snapshots=5))) as sink:
+    with closing(LakeSink(Iceberg(Local(files.root), kept=timedelta(0), kept_snapshots=5))) as sink:
         sink.begin(RUN)
         for row in rows:
             load(sink, again("10:00", "11:00"), row)
@@ -479,14 +541,14 @@ def test_a_reader_of_parquet_sees_no_row_twice(tmp_path: Path, reader: Callable[
     class Watched(Parquet):
         """Lets the reader read after each step."""
 
-        def apply(self, change: Change, staged: Path) -> None:
+        def apply(self, change: Change) -> None:
             for written in change.written:
                 step = type(change)(change.load, change.table, change.columns, change.cursor, (written,), ())
-                super().apply(step, staged)
+                super().apply(step)
                 seen.append(reader())
-            super().apply(change, staged)
+            super().apply(change)
 
-    with closing(LakeSink(Watched(tmp_path / "iterable"))) as sink:
+    with closing(LakeSink(Watched(Local(tmp_path / "iterable")))) as sink:
         for number in (0, 1):
             load(sink, Task(TABLES["email_click"], day(number), Write.APPEND), click_on(number, f"m{number}"))
         both = Task(TABLES["email_click"], Window(day(0).start, day(2).end), Write.MERGE)

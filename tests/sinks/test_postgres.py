@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,6 +36,9 @@ class Dataset(Destination):
 
     def drop(self, table: str) -> None:
         replica.execute(self.url, f"DROP TABLE {table}", self.dataset)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        return replica.execute(self.url, query, self.dataset)
 
 
 class TestPostgres(OneByOne, SinkSuite):

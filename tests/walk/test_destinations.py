@@ -181,18 +181,6 @@ def test_trying_a_directory_out(format_: str, tmp_path: Path) -> None:
     assert [] == [*(tmp_path / "lake").rglob("*.parquet")]
 
 
-@pytest.mark.parametrize("table", ["users", "channels"])
-def test_modes_that_a_destination_has_not(table: str, simulator: Simulator, tmp_path: Path) -> None:
-    """A history where none can be had fails the table with a reason; other tables arrive."""
-    config = tmp_path / "reiterate.toml"
-    config.write_text(f"[connections.shop.table.{table}]\nhistory = true\n")
-    chosen = settings(simulator, f"file://{tmp_path}/lake", tables=[table, "lists"])
-    *_, last = reiterate.sync("shop", config=config, **chosen)
-    assert isinstance(last, RunFinished)
-    assert Status.PARTIAL is last.status
-    assert f"{table}: A history, or snapshots, of a table cannot be had in this destination." in last.problems[0]
-
-
 def test_a_user_without_rights(tmp_path: Path) -> None:
     """A right that is missing is named, with the step that wants it; a schema that is there already is enough."""
     url = postgres.new_database()

@@ -46,18 +46,18 @@ def some_loads(process: subprocess.Popen[str], loads: int) -> None:
             return
 
 
-def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int) -> None:
+def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int, *flags: str) -> None:
     """Kill a sync (-9) at *kills* random moments, each followed by another; the last one ends by itself, and well."""
     moments = random.Random(kills)
     killed = 0
     for _ in range(kills):
-        with start(simulator, place) as process:
+        with start(simulator, place, *flags) as process:
             some_loads(process, moments.randrange(1, 9))
             time.sleep(moments.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    with start(simulator, place) as last:
+    with start(simulator, place, *flags) as last:
         last.communicate()
     assert (kills, 0) == (killed, last.returncode)
 
@@ -65,7 +65,7 @@ def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int) -> None:
 def test_twenty_kills(tmp_path: Path) -> None:
     """20 times kill -9 at random moments of a sync, each followed by a run, lose nothing and double nothing."""
     file = tmp_path / "replica.duckdb"
-    with Simulator(WorldOptions(days=6, events_per_day=1500, seed=2), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=4, events_per_day=500, seed=2), ServerOptions(api_key=KEY)) as simulator:
         kill_and_go_on(simulator, file, KILLS)
         assert {} == replica.differences(file, simulator)
 
@@ -74,7 +74,7 @@ def test_asked_to_stop(tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM end a sync cleanly at any moment: it says how to go on, and the next one goes on."""
     moments = random.Random(6)
     file = tmp_path / "replica.duckdb"
-    with Simulator(WorldOptions(days=3, events_per_day=1000, seed=4), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=2, events_per_day=500, seed=4), ServerOptions(api_key=KEY)) as simulator:
         for number in (signal.SIGINT, signal.SIGTERM) * 3:
             with start(simulator, file) as process:
                 some_loads(process, moments.randrange(1, 10))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,44 +17,81 @@ from tests.walk.test_kill import kill_and_go_on
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 10
+KILLS = 7
+HISTORY = "".join(
+    f"[connections.shop.table.{table}]\nhistory = true\n" for table in ("users", "list_users", "campaigns")
+)
+NOW = "_valid_to IS NULL"
 
 
 def url(directory: Path, format_: str) -> str:
     return f"{directory.as_uri()}?format={format_}"
 
 
-def sync(simulator: Simulator, destination: str) -> RunFinished:
-    *_, last = reiterate.sync(**settings(simulator, destination))
+def sync(simulator: Simulator, destination: str, **others: Any) -> RunFinished:
+    *_, last = reiterate.sync(**settings(simulator, destination, **others))
     assert isinstance(last, RunFinished)
     return last
 
 
+def count(place: replica.Lake, table: str, where: str = "true") -> int:
+    ((found,),) = replica.execute(place, f"SELECT count(*) FROM {table} WHERE {where}")
+    return int(found)
+
+
 @pytest.mark.parametrize("format_", FORMATS)
-def test_first_second_and_third_sync(tmp_path: Path, format_: str) -> None:
-    """All arrives exactly; a second sync adds nothing; a third brings what changed; the ledger agrees with the rows."""
+def test_kills_and_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
+    """
+    Kill -9 at random moments, each followed by a run, loses nothing and doubles nothing, history included.
+
+    Another sync brings all other tables, a second one adds nothing, a third brings what changed; the ledger agrees with
+    the rows.
+    """
     place, destination = replica.Lake(tmp_path / "lake", format_), url(tmp_path / "lake", format_)
-    with Simulator(WorldOptions(days=2, events_per_day=150, seed=3), ServerOptions(api_key=KEY)) as simulator:
-        assert Status.SUCCEEDED is sync(simulator, destination).status
+    config = tmp_path / "reiterate.toml"
+    config.write_text(f"[connections.shop]\n{HISTORY}")
+    monkeypatch.setenv("REITERATE_CONFIG", str(config))
+    tables = ["campaigns", "email_click", "email_open", "list_users", "users"]
+    flags = ("--tables", ",".join(tables), "--full-refresh", "users,email_open")
+    with Simulator(WorldOptions(days=2, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
+        kill_and_go_on(simulator, destination, KILLS, *flags)
+        assert {} == replica.differences(place, simulator, tables)
+        for table in ("users", "list_users", "campaigns"):
+            assert count(place, table) == count(place, f"{table}_history") == count(place, f"{table}_history", NOW)
+        assert Status.SUCCEEDED is sync(simulator, destination, config=config).status
         assert {} == replica.differences(place, simulator)
-        second = sync(simulator, destination)
+        second = sync(simulator, destination, config=config)
         assert {(0, 0, 0)} == {(table.added, table.changed, table.removed) for table in second.tables}
         simulator.mutate(fraction=0.05)
-        assert Status.SUCCEEDED is sync(simulator, destination).status
+        assert Status.SUCCEEDED is sync(simulator, destination, config=config).status
         assert {} == replica.differences(place, simulator)
         found = list(reiterate.verify(**settings(simulator, destination), source=True, sample=1))
         assert [] == [problem for one in found for problem in one.problems]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_ten_kills(tmp_path: Path, format_: str) -> None:
-    """10 times kill -9 at random moments, each followed by a run, lose nothing and double nothing."""
+def test_modes(simulator: Simulator, tmp_path: Path, format_: str) -> None:
+    """Tables are read anew, and keep what their rows were and the rows of each day, as in a database."""
     place, destination = replica.Lake(tmp_path / "lake", format_), url(tmp_path / "lake", format_)
-    with Simulator(WorldOptions(days=2, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        kill_and_go_on(simulator, destination, KILLS)
-        assert {} == replica.differences(place, simulator)
-        found = reiterate.verify(**settings(simulator, destination))
-        assert [] == [problem for one in found for problem in one.problems]
+    config = tmp_path / "reiterate.toml"
+    config.write_text(f"[connections.shop]\n{HISTORY}snapshots = true\n")
+    tables = ["campaigns", "email_open", "list_users", "users"]
+    chosen = {"tables": tables, "config": config}
+    assert Status.SUCCEEDED is sync(simulator, destination, **chosen).status
+    kept = {table: count(place, table) for table in ("campaigns", "list_users", "users")}
+    simulator.mutate(fraction=0.1)
+    summaries = {one.table.name: one for one in sync(simulator, destination, **chosen).tables}
+    for table in kept:
+        assert count(place, table) == count(place, f"{table}_history", NOW)
+        ended = summaries[table].changed + summaries[table].removed
+        assert ended == count(place, f"{table}_history", f"NOT {NOW}") > 0
+    assert count(place, "campaigns") == count(place, "campaigns_snapshots")
+    versions = count(place, "users_history")
+    assert Status.SUCCEEDED is sync(simulator, destination, **chosen, full_refresh=["email_open", "users"]).status
+    assert {} == replica.differences(place, simulator, tables)
+    assert versions == count(place, "users_history")
+    found = reiterate.verify(**settings(simulator, destination, tables=tables))
+    assert [] == [problem for one in found for problem in one.problems]
 
 
 def test_rows_of_a_file_that_was_removed_come_back(simulator: Simulator, tmp_path: Path) -> None:

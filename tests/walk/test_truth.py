@@ -25,9 +25,9 @@ def sync(simulator: Simulator, file: Path, **others: object) -> RunFinished:
 
 
 def test_first_second_and_third_sync(tmp_path: Path) -> None:
-    """60 days of 5,000 events arrive exactly; a second sync adds nothing; a third brings all that changed."""
+    """60 days of 1,000 events arrive exactly; a second sync adds nothing; a third brings all that changed."""
     file = tmp_path / "replica.duckdb"
-    with Simulator(WorldOptions(days=60, events_per_day=5000, seed=3), ServerOptions(api_key=KEY)) as simulator:
+    with Simulator(WorldOptions(days=60, events_per_day=1000, seed=3), ServerOptions(api_key=KEY)) as simulator:
         first = sync(simulator, file)
         assert first.status is Status.SUCCEEDED
         assert {} == replica.differences(file, simulator)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import reiterate
 from reiterate.errors import SettingsError, Unauthorized
+from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.cli.command import reiterate as command
-from tests.conftest import settings
+from tests.conftest import KEY, settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from reiterate.simulator import Simulator
+    from collections.abc import Iterator
 
 OLD = f"'{datetime.now(UTC).date() - timedelta(days=1)}'"
 
@@ -33,18 +34,28 @@ def problems(simulator: Simulator, file: Path, **others: Any) -> dict[str, str]:
     return {one.table.name: "; ".join(one.problems) for one in found if one.problems}
 
 
-def test_no_false_alarm(simulator: Simulator, tmp_path: Path) -> None:
+def test_no_false_alarm(tmp_path: Path) -> None:
     """Late and changed rows, deleted users and lists that are gone, over several syncs, are nothing wrong."""
     file = tmp_path / "replica.duckdb"
-    for number in range(3):
+    with Simulator(WorldOptions(days=2, events_per_day=100, seed=11), ServerOptions(api_key=KEY)) as simulator:
+        for number in range(3):
+            sync(simulator, file)
+            asked = len(simulator.requests)
+            assert {} == problems(simulator, file)
+            assert asked == len(simulator.requests)
+            assert {} == problems(simulator, file, source=True)
+            simulator.mutate(fraction=0.05, seed=number)
+            simulator.world.delete_user(simulator.truth("email_open")[number]["email"])
+            simulator.world.lists.pop()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, Path]]:
+    """A project, and a replica of it that nobody damages: tests take copies."""
+    file = tmp_path_factory.mktemp("whole") / "replica.duckdb"
+    with Simulator(WorldOptions(days=3, events_per_day=300, seed=11), ServerOptions(api_key=KEY)) as simulator:
         sync(simulator, file)
-        asked = len(simulator.requests)
-        assert {} == problems(simulator, file)
-        assert asked == len(simulator.requests)
-        assert {} == problems(simulator, file, source=True)
-        simulator.mutate(fraction=0.05, seed=number)
-        simulator.world.delete_user(simulator.truth("email_open")[number]["email"])
-        simulator.world.lists.pop()
+        yield simulator, file
 
 
 @pytest.mark.parametrize(
@@ -58,10 +69,11 @@ def test_no_false_alarm(simulator: Simulator, tmp_path: Path) -> None:
         ("DELETE FROM metadata WHERE \"table\" = 'stores'", "metadata", "0 rows in table stores"),
     ],
 )
-def test_wrong_rows_are_found(simulator: Simulator, tmp_path: Path, damage: str, table: str, message: str) -> None:
+def test_wrong_rows_are_found(
+    whole: tuple[Simulator, Path], tmp_path: Path, damage: str, table: str, message: str
+) -> None:
     """Rows that were lost or doubled behind our back are found, where they are, without asking Iterable."""
-    file = tmp_path / "replica.duckdb"
-    sync(simulator, file)
+    simulator, file = whole[0], Path(shutil.copy(whole[1], tmp_path))
     replica.execute(file, damage)
     found = problems(simulator, file)
     assert {table} == found.keys()

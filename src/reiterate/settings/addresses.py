@@ -11,7 +11,7 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from reiterate.secret import HIDDEN
 from reiterate.settings.given import Wrong, text_of
@@ -27,7 +27,8 @@ PLAIN_ADDRESS = re.compile(
 PLAIN_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
 SERVER_HOST = re.compile(r"([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-OBJECT_STORES = ("s3", "gs", "az")
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?")
+BUCKET_QUERY = {"format": re.compile("|".join(FORMATS)), "region": re.compile("[a-z0-9-]+")}
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -137,8 +138,6 @@ def destination_url(value: object) -> str:
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text)
     kind = "" if not scheme else scheme[0][:-1].lower()
     kind = ALIASES.get(kind, kind)
-    if kind in OBJECT_STORES:
-        raise Wrong(accepted, reason="object stores cannot be written yet", shown=f"{kind}://{HIDDEN}")
     if scheme and kind not in SCHEMES:
         raise Wrong(accepted, reason="its scheme is not known", shown=f"{scheme[0][:20]}{HIDDEN}")
     match kind:
@@ -148,6 +147,8 @@ def destination_url(value: object) -> str:
             return _attached_url(text, kind)
         case "file":
             return _directory_url(text, SCHEMES["file"].form)
+        case "s3" | "gs" | "az":
+            return _bucket_url(text, kind, SCHEMES[kind].form)
         case _:
             return _server_url(text, kind, SCHEMES[kind].form if SCHEMES[kind].warehouse else accepted)
 
@@ -189,6 +190,32 @@ def _directory_url(text: str, accepted: str) -> str:
     if Path(path).exists() and not Path(path).is_dir():
         raise Wrong(accepted, reason="it is a file", shown=shown)
     return f"file://{quote(path.rstrip('/'))}{'' if query == f'format={FORMATS[0]}' else question + query}"
+
+
+def _bucket_url(text: str, kind: str, accepted: str) -> str:
+    """Return the URL of a directory in an object store; who may write there is said by the environment."""
+    place, question, query = text.partition("://")[2].partition("?")
+    shown = f"{kind}://{place if BUCKET.fullmatch(place) else HIDDEN}"
+    if not BUCKET.fullmatch(place) or "/./" in f"/{place}/" or "/../" in f"/{place}/":
+        reason = "its bucket or prefix is not plain; credentials stand in the environment"
+        raise Wrong(accepted, reason=reason, shown=shown)
+    given = parse_qsl(query, keep_blank_values=True)
+    for name, value in given:
+        if name == "endpoint" and kind == "s3":
+            parts, reason = _split(value, ("http", "https"))
+            if not parts or "@" in parts.netloc or parts.query or parts.fragment:
+                raise Wrong(
+                    accepted, reason=f"its endpoint is wrong: {reason or 'it has more than a host'}", shown=shown
+                )
+        elif not (name == "format" or kind == "s3") or not (
+            name in BUCKET_QUERY and BUCKET_QUERY[name].fullmatch(value)
+        ):
+            raise Wrong(accepted, reason="what stands behind its ? is not known", shown=shown)
+    if question and not given:
+        raise Wrong(accepted, reason="nothing stands behind its ?", shown=shown)
+    if dict(given).get("format") == "iceberg":
+        raise Wrong(accepted, reason="Iceberg tables cannot be kept in an object store yet", shown=shown)
+    return f"{kind}://{place.rstrip('/')}{question}{query}"
 
 
 def _server_url(text: str, scheme: str, accepted: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from reiterate.secret import HIDDEN, Secret
 from reiterate.shape import CustomFields, Policy, Shape, Spelling
@@ -120,7 +120,7 @@ class Destination:
         """Return the destination at *url*, of which no more is shown than where it is."""
         scheme, _, rest = url.partition(":")
         match scheme:
-            case "duckdb" | "file":
+            case "duckdb" | "file" | "s3" | "gs" | "az":
                 shown = url
             case "md" | "ducklake":
                 # a catalog in a database server is told by words, a password among them
@@ -150,8 +150,8 @@ class Destination:
 
     @property
     def format(self) -> str:
-        """How tables in a directory of files are kept: one of ``FORMATS``."""
-        return urlsplit(self.url).query.removeprefix("format=") or FORMATS[0]
+        """How tables in files are kept: one of ``FORMATS``."""
+        return dict(parse_qsl(urlsplit(self.url).query)).get("format", FORMATS[0])
 
     @property
     def address(self) -> Secret:

@@ -64,6 +64,8 @@ class Dialect:
     end: str = ""
     most_columns: int = 1000
     """more would not fit into a table, or a row, or the memory of those who write it"""
+    swap: str = ""
+    """the one statement that lets all rows of a table be those of another, for who has no transactions"""
     file: str | None = None
     """the format of files that dlt loads: where several would do, the one that keeps every value"""
 
@@ -104,7 +106,16 @@ def _is_null(value: exp.Expr) -> exp.Expr:
 
 def _no_alias_to_delete_from(node: exp.Expr) -> exp.Expr:
     """DELETE knows its table by its own name, where it takes no alias."""
-    if isinstance(node, exp.Delete) and (alias := node.this.alias):
+    return _without_alias(node) if isinstance(node, exp.Delete) else node
+
+
+def _no_alias_to_update(node: exp.Expr) -> exp.Expr:
+    """The same for UPDATE; that of a MERGE has no table."""
+    return _without_alias(node) if isinstance(node, exp.Update) and node.this else node
+
+
+def _without_alias(node: exp.Expr) -> exp.Expr:
+    if alias := node.this.alias:
         for column in node.find_all(exp.Column):
             if column.table == alias:
                 column.set("table", node.this.this.copy())
@@ -138,12 +149,13 @@ def _update_of_clickhouse(node: exp.Expr) -> exp.Expr:
     """Rows change by a mutation, and the statement ends when it has."""
     if not isinstance(node, exp.Update):
         return node
-    target, changes, where = (
+    bare, where = _by_membership(node)
+    target, changes, condition = (
         part.sql(dialect="clickhouse", identify=True)
-        for part in (node.this, exp.Tuple(expressions=node.expressions), node.args["where"])
+        for part in (bare, exp.Tuple(expressions=node.expressions), exp.Where(this=where))
     )
     return exp.Command(
-        this="ALTER", expression=f"TABLE {target} UPDATE {changes[1:-1]} {where} SETTINGS mutations_sync = 1"
+        this="ALTER", expression=f"TABLE {target} UPDATE {changes[1:-1]} {condition} SETTINGS mutations_sync = 1"
     )
 
 
@@ -151,25 +163,35 @@ def _delete_of_clickhouse(node: exp.Expr) -> exp.Expr:
     """[NOT] EXISTS in a DELETE becomes [NOT] IN: ClickHouse has no correlated subqueries there."""
     if not isinstance(node, exp.Delete):
         return node
-    target, where = node.this, node.args["where"].this
-    for exists in list(where.find_all(exp.Exists)):
-        exists.replace(_membership(exists.this, target))
-    where = _conjunction([_unqualified(part, target.alias) for part in _conjuncts(where)])
-    bare = target.copy()
-    bare.set("alias", None)
+    bare, where = _by_membership(node)
     return exp.Delete(this=bare, where=exp.Where(this=where))
 
 
+def _by_membership(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+    """Return the table that a statement changes, without alias, and its condition, whose [NOT] EXISTS are [NOT] IN."""
+    target, where = node.this, node.args["where"]
+    for exists in list(where.find_all(exp.Exists)):
+        exists.replace(_membership(exists.this, target))
+    condition = _conjunction([_unqualified(part, target.alias) for part in _conjuncts(where.this)])
+    bare = target.copy()
+    bare.set("alias", None)
+    return bare, condition
+
+
 def _membership(query: exp.Expr, target: exp.Expr) -> exp.Expr:
-    """Return the condition that a row of *target* has its like in *query*, whose conditions are equalities first."""
+    """Return the condition that a row of *target* has its like in *query*: equal, and as other conditions have it."""
     conditions = _conjuncts(query.args["where"].this)
-    same = [part for part in conditions if isinstance(part, exp.EQ)]
-    rest = [part for part in conditions if not isinstance(part, exp.EQ)]
+    same = [part for part in conditions if isinstance(part, exp.EQ) and _tells_of(part.left, target.alias)]
+    rest = [part for part in conditions if part not in same]
     inner = exp.select(*(part.right.copy() for part in same)).from_(_read_from(query))
     if rest:
         inner = inner.join(target.copy(), on=_conjunction(same), join_type="inner").where(_conjunction(rest))
     left = exp.Tuple(expressions=[_unqualified(part.left.copy(), target.alias) for part in same])
     return exp.In(this=left, query=exp.Subquery(this=inner))
+
+
+def _tells_of(value: exp.Expr, alias: str) -> bool:
+    return any(column.table == alias for column in value.find_all(exp.Column))
 
 
 def _unqualified(condition: exp.Expr, alias: str) -> exp.Expr:
@@ -231,7 +253,7 @@ DIALECTS: Mapping[str, Dialect] = {
         json_read="PARSE_JSON({})",
         json_text="TO_JSON({})",
         file="parquet",
-        rules=(_no_alias_to_delete_from,),
+        rules=(_no_alias_to_delete_from, _no_alias_to_update),
     ),
     "bigquery": Dialect(
         "bigquery",
@@ -251,20 +273,27 @@ DIALECTS: Mapping[str, Dialect] = {
         as_text=NOT_AS_LITERALS,
         rules=(_no_alias_to_delete_from,),
     ),
-    "databricks": Dialect("databricks", transactions=False, behind_by=" CLUSTER BY ({})", file="parquet"),
+    "databricks": Dialect(
+        "databricks",
+        transactions=False,
+        behind_by=" CLUSTER BY ({})",
+        swap="INSERT OVERWRITE TABLE {table} ({names}) SELECT {names} FROM {fresh}",
+        file="parquet",
+    ),
     "mssql": Dialect(
         "tsql",
         ddl=True,
         types={Type.JSON: "nvarchar(max)"},
         most_columns=300,
         add="ADD",
-        rules=(_no_alias_to_delete_from, _unicode),
+        rules=(_no_alias_to_delete_from, _no_alias_to_update, _unicode),
         end=";",
     ),
     "clickhouse": Dialect(
         "clickhouse",
         merging=Merging.ANEW,
         transactions=False,
+        swap="EXCHANGE TABLES {table} AND {fresh}",
         file="parquet",
         types={Type.DATE: "Date32"},
         as_text=(Type.JSON, Type.DATE),

@@ -30,16 +30,17 @@ from dlt.common.schema.normalizers import configured_normalizers
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from reiterate import sql
+from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.secret import HIDDEN
 from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
 from reiterate.sinks.lease import LeasedSink
-from reiterate.sinks.relational import EPOCH, OWN_TABLES, names_in
+from reiterate.sinks.relational import EPOCH, FRESH, OWN_TABLES, names_in
 from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from dlt.common.data_types import TDataType
     from dlt.destinations.job_client_impl import SqlJobClientBase
@@ -92,7 +93,6 @@ class DltSink(ServerSink, LeasedSink):
     """
 
     ERRORS = (DltException, duckdb.Error, pa.ArrowException, OSError)
-    MODES = False
 
     def __init__(
         self,
@@ -119,6 +119,7 @@ class DltSink(ServerSink, LeasedSink):
         self._staging = f"{dataset}_reiterate_staging"
         self._held: str | None = None
         self._seen: dict[str, list[str]] = {}
+        self._dropped: list[str] | None = None
         self._broken = False
         self._beside: SqlJobClientBase | None = None
         with self._opening():
@@ -249,6 +250,27 @@ class DltSink(ServerSink, LeasedSink):
             self._broken = True
             raise
 
+    @contextlib.contextmanager
+    def _defined(self, define: Callable[[], None], tables: Collection[str]) -> Iterator[None]:
+        if self._dialect.ddl:
+            with super()._defined(define, tables):
+                yield
+            return
+        # a definition would end the transaction, and not every warehouse looks at definitions in one
+        define()
+        self._seen = {table: self._column_names(table) for table in tables}
+        self._dropped = []
+        try:
+            with self._atomic():
+                yield
+            dropped, self._dropped = self._dropped, None
+            # what stays is found by the next run
+            with contextlib.suppress(*self.ERRORS):
+                for table in dropped:
+                    self._drop_table(table)
+        finally:
+            self._seen, self._dropped = {}, None
+
     def _reason(self, error: Exception) -> str:
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -294,16 +316,21 @@ class DltSink(ServerSink, LeasedSink):
             f"{client.escape_column_name(name)} {self.TYPES[type_]}"
         )
 
+    def _drop_table(self, table: str) -> None:
+        if self._dropped is None:
+            super()._drop_table(table)
+        else:
+            self._dropped.append(table)
+
+    def _left_behind(self) -> list[str]:
+        # where definitions are apart, a table may have lost its record
+        return [*{*super()._left_behind(), *self._still_there({f"{FRESH}{name}" for name in TABLES})}]
+
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
         try:
             with self._staged(batch) as self._held:
-                if not self._dialect.ddl:
-                    # a definition would end the transaction, and not every warehouse looks at definitions in one
-                    self._widen(batch)
-                    table = batch.task.table.name
-                    self._seen = {table: self._column_names(table)}
                 return super().load(batch, fact)
         except self.ERRORS as error:
             raise LoadError(
@@ -313,7 +340,7 @@ class DltSink(ServerSink, LeasedSink):
                 reason=self._reason(error),
             ) from error
         finally:
-            self._held, self._seen = None, {}
+            self._held = None
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:  # noqa: ARG002 (a table may always be)
@@ -322,7 +349,7 @@ class DltSink(ServerSink, LeasedSink):
             return
         names = sql.listed(map(sql.name, names_in(batch)))
         if not batch.source_rows:
-            yield f"(SELECT {names} FROM {self._name(batch.task.table.name)} WHERE false)"
+            yield f"(SELECT {names} FROM {self._name(self._called(batch.task.table))} WHERE false)"
             return
         # of a name of its own: who only looks may stage beside a sync
         table = f"staged_{uuid.uuid4().hex[:12]}"
@@ -381,7 +408,7 @@ class DltSink(ServerSink, LeasedSink):
         return added
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
-        table, found = self._name(batch.task.table.name), f"{scope} AND {self._same(batch)}"
+        table, found = self._name(self._called(batch.task.table)), f"{scope} AND {self._same(batch)}"
         missing = self._missing_from(batch, found)
         changed = self._number(
             f"SELECT count(*) FROM {table} AS t JOIN {staged} AS s ON {found} WHERE {self._differs(batch)}"
@@ -401,11 +428,25 @@ class DltSink(ServerSink, LeasedSink):
                 self._do(self._insertion_of(batch, staged, missing))
         return added, changed
 
-    def _differs_in(self, column: Column) -> str:
+    def _differs_in(self, column: Column, left: str = "s", right: str = "t") -> str:
         if column.type is not Type.JSON:
-            return super()._differs_in(column)
-        ours, theirs = (self._dialect.json_text.format(f"{side}.{sql.name(column.name)}") for side in "st")
+            return super()._differs_in(column, left, right)
+        ours, theirs = (self._dialect.json_text.format(f"{side}.{sql.name(column.name)}") for side in (left, right))
         return f"{ours} IS DISTINCT FROM {theirs}"
+
+    def _put_in_place(self, table: str, fresh: str, columns: Collection[str]) -> None:
+        if not self._dialect.swap:
+            super()._put_in_place(table, fresh, columns)
+            return
+        # in one statement, where there are no transactions; what comes after it may be missing
+        client = self._live
+        client.execute_sql(
+            self._dialect.swap.format(
+                table=client.make_qualified_table_name(table),
+                fresh=client.make_qualified_table_name(fresh),
+                names=sql.listed(map(client.escape_column_name, columns)),
+            )
+        )
 
     def _us(self, expression: str) -> str:
         # instants become microseconds where they are read

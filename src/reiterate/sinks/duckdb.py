@@ -150,7 +150,7 @@ class DuckDBSink(DuckDBDatabase):
 
     def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
         self.path = path
-        super().__init__(_open(path, read_only=read_only), dataset, path, read_only=read_only)
+        super().__init__(connect(path, read_only=read_only), dataset, path, read_only=read_only)
         if read_only:
             return
         with self._transaction():
@@ -171,7 +171,13 @@ class DuckDBSink(DuckDBDatabase):
         return self.path.with_name(f"{self.path.name}.spool")
 
 
-def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """
+    Open a file as sinks do.
+
+    :raises SettingsError: when it cannot be opened, or is no database
+    :raises DestinationBusy: when another process has it open
+    """
     if not path.parent.is_dir():
         raise SettingsError(
             "The directory of the destination does not exist.",

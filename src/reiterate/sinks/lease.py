@@ -45,7 +45,7 @@ class LeasedSink(RelationalSink):
             self._make(LEASE_TABLE, LEASE_COLUMNS)
         now = datetime.now(UTC)
         for holder, until in self._lease():
-            if until > now and not _is_dead(holder):
+            if until > now and not is_dead(holder):
                 raise DestinationBusy(
                     destination=self._shown,
                     dataset=self.dataset,
@@ -84,7 +84,7 @@ class LeasedSink(RelationalSink):
         return [(holder, EPOCH + timedelta(microseconds=until_us)) for holder, until_us in found]
 
 
-def _is_dead(holder: str) -> bool:
+def is_dead(holder: str) -> bool:
     """Tell whether a holder was a process of this machine that is gone."""
     host, pid, _ = holder.split(":")
     if host != socket.gethostname() or os.name != "posix":

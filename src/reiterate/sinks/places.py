@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reiterate.errors import SettingsError
+from reiterate.settings.model import FORMATS
 from reiterate.settings.schemes import SCHEMES
 from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
-from reiterate.sinks.lake import LakeSink, Parquet
+from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,9 @@ def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
         case "file":
             with _needs(scheme, destination):
                 sink = _lake(destination, read_only=read_only)
+        case "s3" | "gs" | "az":
+            with _needs(scheme, destination):
+                sink = _bucket(destination, read_only=read_only)
         case "postgresql":
             with _needs(scheme, destination):
                 sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
@@ -64,14 +68,21 @@ def _may_be_there(destination: Destination) -> bool:
     if destination.kind == "duckdb":
         return destination.path.exists()
     if destination.kind == "file":
-        return LakeSink.ledger_at(destination.path / destination.dataset).exists()
+        return ledger_at(destination.path / destination.dataset).exists()
     # a catalog in a database server is told by words
     catalog = destination.url.removeprefix("ducklake:")
     return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
 
 
+def _bucket(destination: Destination, *, read_only: bool) -> Sink:
+    place = _module("lake.bucket").Bucket(destination.url, destination.dataset)
+    files = _module("lake.delta").Delta(place) if destination.format == "delta" else Parquet(place)
+    sink: Sink = _module("lake.away").BucketSink(files, read_only=read_only)
+    return sink
+
+
 def _lake(destination: Destination, *, read_only: bool) -> Sink:
-    root = destination.path / destination.dataset
+    root = Local(destination.path / destination.dataset)
     match destination.format:
         case "delta":
             files: Format = _module("lake.delta").Delta(root)
@@ -96,7 +107,13 @@ def _needs(scheme: Scheme, destination: Destination) -> Iterator[None]:
         raise SettingsError(
             f"This destination needs a package that {'is not installed' if missing else 'cannot be loaded'}, "
             f"{error.name or scheme.driver}.",
-            hint=f"Install it with: pip install 'reiterate[{scheme.extra or destination.format}]'",
+            hint=f"Install it with: pip install 'reiterate[{_extras(scheme, destination)}]'",
             destination=destination.url,
             reason=None if missing else error.msg,
         ) from error
+
+
+def _extras(scheme: Scheme, destination: Destination) -> str:
+    """Return which extras a destination needs; plain Parquet needs none."""
+    formats = (destination.format,) if destination.kind in {"file", "s3", "gs", "az"} else ()
+    return ",".join(extra for extra in (scheme.extra, *formats) if extra and extra != FORMATS[0])

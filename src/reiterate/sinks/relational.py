@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,7 +25,7 @@ from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from reiterate.catalog.model import Table
@@ -100,6 +101,28 @@ SNAPSHOTS = {SNAPSHOT_DATE: Type.DATE}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """
+    Which rows are looked at to keep what they were: those of *scope*, a condition on ``t``, *at* an instant.
+
+    *part* is the part of the table, if that is the scope. Rows that are not there any more are *gone*.
+    """
+
+    at: datetime
+    scope: str = "true"
+    part: Part | None = None
+    gone: bool = False
+
+    def of(self, side: str) -> str:
+        """Return the scope as a condition on rows that are called otherwise."""
+        return self.scope.replace("t.", f"{side}.", 1) if self.scope.startswith("t.") else self.scope
+
+    @property
+    def day(self) -> str:
+        return f"{sql.literal(self.at.astimezone(UTC).date())}::DATE"
+
+
 class RelationalSink(ABC):
     """
     A schema of a database; see :class:`reiterate.sinks.Sink` for what each method promises.
@@ -111,8 +134,6 @@ class RelationalSink(ABC):
     ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
     most_columns: int | None = None
-    MODES: ClassVar[bool] = True
-    """whether tables may be read anew, and have a history and snapshots"""
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
         self.dataset = dataset
@@ -330,7 +351,9 @@ class RelationalSink(ABC):
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
         table = batch.task.table
-        with self._transaction(table=table.name, part=batch.task.scope):
+        with self._transaction(
+            self._definitions(batch), self._tables_of(table), table=table.name, part=batch.task.scope
+        ):
             new = self._fit(batch, fact.read_at)
             added, changed, removed = self._write(batch)
             if table.name not in self._fresh:
@@ -356,11 +379,27 @@ class RelationalSink(ABC):
         if fact.part is not None:
             self._do(f"DELETE FROM {self._name(REFUSALS)} WHERE {of_table} AND part = {sql.literal(fact.part)}")
 
+    def _tables_of(self, table: Table) -> tuple[str, ...]:
+        """Return the names of all tables that a load of *table* may write to, or look at."""
+        return self._called(table), table.name, history_of(table), snapshots_of(table)
+
+    def _definitions(self, batch: Batch) -> Callable[[], None]:
+        """Return what makes the tables that *batch* needs, or the columns that they lack."""
+
+        def define() -> None:
+            self._widen(batch)
+            types = {column.name: column.type for column in batch.columns}
+            if batch.task.history:
+                self._make_as_wide(history_of(batch.task.table), types | HISTORY)
+            if batch.task.snapshots:
+                self._make_as_wide(snapshots_of(batch.task.table), types | SNAPSHOTS)
+
+        return define
+
     def _fit(self, batch: Batch, since: datetime) -> tuple[Column, ...]:
-        """Make the table as wide as the batch; return the columns that are new to a table that was there."""
+        """Record the columns of the table that is as wide as the batch; return those that are new to one that was."""
         table = self._called(batch.task.table)
         of_table = f"table_name = {sql.literal(table)}"
-        self._widen(batch)
         recorded = {column.name for column in self.columns(batch.task.table)}
         for column in batch.columns:
             if column.name not in recorded:
@@ -481,9 +520,9 @@ class RelationalSink(ABC):
         cursor = cursor_of(batch)
         return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
 
-    def _differs_in(self, column: Column) -> str:
+    def _differs_in(self, column: Column, left: str = "s", right: str = "t") -> str:
         name = sql.name(column.name)
-        return f"s.{name} IS DISTINCT FROM t.{name}"
+        return f"{left}.{name} IS DISTINCT FROM {right}.{name}"
 
     def _bounds(self, batch: Batch) -> str:
         """Return the condition on ``t`` that every row of the destination fulfils that the batch could touch."""
@@ -510,26 +549,36 @@ class RelationalSink(ABC):
         return sql.listed((self._same_value(*pair) for pair in pairs), " AND ")
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
-        columns = names_of(self.columns(table))
-        if not columns:
+        there = self.columns(table)
+        if not there:
             return 0
+        columns = names_of(there)
         fields = {part.field for part in parts}
         kept = " AND ".join(
             f"{sql.name(columns[field])} NOT IN ({sql.listed(sql.literal(part.value) for part in parts)})"
             for field in fields
         )
         names = sql.listed(sql.literal(str(part.value)) for part in parts) or "''"
-        with self._transaction(table=table.name):
+        with self._transaction(
+            lambda: self._widen_others(table, there), (history_of(table), snapshots_of(table)), table=table.name
+        ):
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
             removed = self._remove(table.name, kept or "true")
             now = datetime.now(UTC)
             if removed and self._there(history_of(table)):
-                self._keep_history(table, self.columns(table), "true", now, gone=True)
+                self._keep_history(table, there, Kept(now, gone=True))
             if removed and self._there(snapshots_of(table)):
-                self._keep_snapshot(table, self.columns(table), "true", now)
+                self._keep_snapshot(table, there, Kept(now))
             return removed
+
+    def _widen_others(self, table: Table, columns: Collection[Column]) -> None:
+        """Let history and snapshots, where they are kept, have all columns of their table."""
+        types = {column.name: column.type for column in columns}
+        for other, more in ((history_of(table), HISTORY), (snapshots_of(table), SNAPSHOTS)):
+            if self._there(other):
+                self._make_as_wide(other, types | more)
 
     def _remove(self, table: str, condition: str) -> int:
         """Remove the rows of which *condition* is true; return how many."""
@@ -550,15 +599,18 @@ class RelationalSink(ABC):
         return f"{FRESH}{table.name}" if table.name in self._fresh else table.name
 
     def refresh(self, table: Table) -> None:
-        if not self.MODES:
-            raise self._not_here("A full refresh", table)
         columns = self.columns(table)
         if not columns:
             return
         fresh = f"{FRESH}{table.name}"
-        with self._transaction(table=table.name):
+
+        def define() -> None:
+            # what a process left that died while it dropped it
+            self._drop_table(fresh)
             self._make(fresh, {column.name: column.type for column in columns})
             self._lay_out(table, self._name(fresh), names_of(columns))
+
+        with self._transaction(define, (fresh,), table=table.name):
             names = sql.listed(map(sql.name, OWN_TABLES[COLUMNS]))
             copied = names.replace(sql.name("table_name"), sql.literal(fresh))
             self._do(
@@ -572,30 +624,43 @@ class RelationalSink(ABC):
             return 0, 0
         fresh, at = f"{FRESH}{table.name}", datetime.now(UTC)
         columns = self._columns(fresh)
-        names = sql.listed(sql.name(column.name) for column in columns)
         of_table = f"table_name = {sql.literal(table.name)}"
-        with self._transaction(table=table.name):
+
+        def define() -> None:
             self._make_as_wide(table.name, {column.name: column.type for column in columns})
-            # rows are replaced, not the table: views, rights and columns of people stay
-            before = self._do(f"DELETE FROM {self._name(table.name)}")
-            after = self._do(f"INSERT INTO {self._name(table.name)} ({names}) SELECT {names} FROM {self._name(fresh)}")
+            self._widen_others(table, columns)
+
+        before, after = (self._number(f"SELECT count(*) FROM {self._all(one)} AS t") for one in (table.name, fresh))
+        with self._transaction(define, (fresh, *self._tables_of(table)), table=table.name):
+            self._put_in_place(table.name, fresh, [column.name for column in columns])
             for own in (READS, COLUMNS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
                 self._do(f"UPDATE {self._name(own)} SET {of_table} WHERE table_name = {sql.literal(fresh)}")
             if self._there(history_of(table)):
-                self._keep_history(table, columns, "true", at, gone=True)
+                self._keep_history(table, columns, Kept(at, gone=True))
+            if self._there(snapshots_of(table)):
+                self._keep_snapshot(table, columns, Kept(at))
             self._forget_table(fresh)
         self._fresh.discard(table.name)
         return before, after
+
+    def _put_in_place(self, table: str, fresh: str, columns: Collection[str]) -> None:
+        """Let the rows of *fresh* take the place of those of *table*: views, rights and columns of people stay."""
+        names = sql.listed(map(sql.name, columns))
+        self._do(f"DELETE FROM {self._name(table)} WHERE true")
+        self._do(f"INSERT INTO {self._name(table)} ({names}) SELECT {names} FROM {self._name(fresh)}")
 
     def drop(self, table: Table) -> None:
         with self._transaction(table=table.name):
             self._forget_table(table.name)
 
     def _forget_table(self, table: str) -> None:
-        self._do(f"DROP TABLE IF EXISTS {self._name(table)}")
+        self._drop_table(table)
         for own in (READS, COLUMNS, REFUSALS, JOBS):
             self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
+
+    def _drop_table(self, table: str) -> None:
+        self._do(f"DROP TABLE IF EXISTS {self._name(table)}")
 
     # ── what rows were ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -604,58 +669,48 @@ class RelationalSink(ABC):
         task = batch.task
         if not task.history and not task.snapshots:
             return
-        if not self.MODES:
-            raise self._not_here("A history, or snapshots,", task.table)
-        scope = self._bounds(batch)
+        part = task.scope if isinstance(task.scope, Part) else None
+        kept = Kept(at, self._bounds(batch), part, gone=task.write is Write.REPLACE)
         if task.history:
             if isinstance(task.scope, Window) and batch.cursor_range:
                 # what the batch has changed lies in its time now
                 first, last = map(sql.literal, batch.cursor_range)
-                scope = f"t.{cursor_of(batch)} BETWEEN {first} AND {last}"
-            self._keep_history(task.table, batch.columns, scope, at, gone=task.write is Write.REPLACE)
+                kept = replace(kept, scope=f"t.{cursor_of(batch)} BETWEEN {first} AND {last}")
+            self._keep_history(task.table, batch.columns, kept)
         if task.snapshots:
-            self._keep_snapshot(task.table, batch.columns, scope, at)
+            self._keep_snapshot(task.table, batch.columns, kept)
 
-    def _not_here(self, what: str, table: Table) -> LoadError:
-        return LoadError(
-            f"{what} of a table cannot be had in this destination.",
-            hint="It takes DuckDB or PostgreSQL; take the setting out, or the flag.",
-            destination=self._shown,
-            table=table.name,
-        )
-
-    def _keep_history(self, table: Table, columns: Collection[Column], scope: str, at: datetime, *, gone: bool) -> None:
-        """End the versions of rows in *scope* that are others now (or *gone*), and begin those that they are now."""
-        now, history, moment = self._name(table.name), self._name(history_of(table)), sql.literal(at)
-        self._make_as_wide(history_of(table), {column.name: column.type for column in columns} | HISTORY)
-        same = self._same_row(table, key_of(table, columns), "t", "h")
+    def _keep_history(self, table: Table, columns: Collection[Column], kept: Kept) -> None:
+        """End the versions of rows in the scope that are others now (or gone), and begin those that they are now."""
+        now, history, moment = self._name(table.name), self._name(history_of(table)), sql.literal(kept.at)
+        same = self._same_row(table, key_of(table, columns), "h", "t")
         names = [sql.name(column.name) for column in columns]
-        other = sql.listed((f"h.{name} IS DISTINCT FROM t.{name}" for name in names), " OR ")
-        ended = [f"EXISTS (SELECT 1 FROM {now} AS t WHERE {scope} AND {same} AND ({other}))"]
-        if gone:
-            ended.append(f"{scope.replace('t.', 'h.', 1)} AND NOT EXISTS (SELECT 1 FROM {now} AS t WHERE {same})")
+        is_open = f"h.{sql.name(VALID_TO)} IS NULL"
+        other = f"{same} AND {is_open} AND ({self._differ(columns, 'h', 't')})"
+        ended = [f"EXISTS (SELECT 1 FROM {now} AS t WHERE {kept.scope} AND {other})"]
+        if kept.gone:
+            ended.append(f"{kept.of('h')} AND NOT EXISTS (SELECT 1 FROM {now} AS t WHERE {same})")
         for condition in ended:
-            self._do(
-                f"UPDATE {history} AS h SET {sql.name(VALID_TO)} = {moment} "
-                f"WHERE h.{sql.name(VALID_TO)} IS NULL AND {condition}"
-            )
+            self._do(f"UPDATE {history} AS h SET {sql.name(VALID_TO)} = {moment} WHERE {is_open} AND {condition}")
         self._do(
             f"INSERT INTO {history} ({sql.listed([*names, sql.name(VALID_FROM)])}) "
-            f"SELECT {sql.listed(f't.{name}' for name in names)}, {moment} FROM {now} AS t WHERE {scope} "
-            f"AND NOT EXISTS (SELECT 1 FROM {history} AS h WHERE h.{sql.name(VALID_TO)} IS NULL AND {same})"
+            f"SELECT {sql.listed(f't.{name}' for name in names)}, {moment} FROM {now} AS t WHERE {kept.scope} "
+            f"AND NOT EXISTS (SELECT 1 FROM {history} AS h WHERE {is_open} AND {same})"
         )
 
-    def _keep_snapshot(self, table: Table, columns: Collection[Column], scope: str, at: datetime) -> None:
-        """Let the snapshot of the day hold the rows of *scope* as they are now."""
+    def _keep_snapshot(self, table: Table, columns: Collection[Column], kept: Kept) -> None:
+        """Let the snapshot of the day hold the rows of the scope as they are now."""
         now, snapshots = self._name(table.name), self._name(snapshots_of(table))
-        self._make_as_wide(snapshots_of(table), {column.name: column.type for column in columns} | SNAPSHOTS)
         names = sql.listed(sql.name(column.name) for column in columns)
-        day = f"{sql.literal(at.astimezone(UTC).date())}::DATE"
-        self._do(f"DELETE FROM {snapshots} AS t WHERE {sql.name(SNAPSHOT_DATE)} = {day} AND {scope}")
+        self._do(f"DELETE FROM {snapshots} AS t WHERE t.{sql.name(SNAPSHOT_DATE)} = {kept.day} AND {kept.scope}")
         self._do(
             f"INSERT INTO {snapshots} ({names}, {sql.name(SNAPSHOT_DATE)}) "
-            f"SELECT {names}, {day} FROM {now} AS t WHERE {scope}"
+            f"SELECT {names}, {kept.day} FROM {now} AS t WHERE {kept.scope}"
         )
+
+    def _differ(self, columns: Collection[Column], left: str, right: str) -> str:
+        """Return the condition that two versions of a row are not the same."""
+        return sql.listed((self._differs_in(column, left, right) for column in columns), " OR ")
 
     # ── looking back ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -705,13 +760,29 @@ class RelationalSink(ABC):
     # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def _transaction(self, **facts: Any) -> Iterator[None]:  # noqa: ANN401 (passed on to the error)
-        """Keep all that happens inside, or nothing of it; what the database refuses is a LoadError."""
+    def _transaction(
+        self,
+        define: Callable[[], None] | None = None,
+        tables: Collection[str] = (),
+        **facts: Any,  # noqa: ANN401 (passed on to the error)
+    ) -> Iterator[None]:
+        """
+        Keep all that happens inside, or nothing of it; what the database refuses is a LoadError.
+
+        What is to be defined first is that of *tables*; inside, no others are looked at.
+        """
         try:
-            with self._atomic():
+            with self._defined(define or _nothing, tables):
                 yield
         except self.ERRORS as error:
             raise LoadError(destination=self._shown, **facts, reason=self._reason(error)) from error
+
+    @contextlib.contextmanager
+    def _defined(self, define: Callable[[], None], tables: Collection[str]) -> Iterator[None]:  # noqa: ARG002
+        """Define tables in the transaction, for those whose definitions are part of one."""
+        with self._atomic():
+            define()
+            yield
 
     def _name(self, table: str) -> str:
         return f"{self._schema}.{sql.name(table)}"
@@ -728,6 +799,10 @@ class RelationalSink(ABC):
         """Return the statement that adds one row to a table of our own."""
         names = sql.listed(map(sql.name, OWN_TABLES[table]))
         return f"INSERT INTO {self._name(table)} ({names}) VALUES ({sql.listed(map(sql.literal, values))})"
+
+
+def _nothing() -> None:
+    """Define nothing."""
 
 
 def first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reiterate.sinks.lake.change import Change, Format, Written
 from reiterate.sinks.lake.parquet import Parquet
-from reiterate.sinks.lake.sink import LakeSink
+from reiterate.sinks.lake.sink import LakeSink, ledger_at
+from reiterate.sinks.lake.storage import Local, Storage
 
-__all__ = ["Change", "Format", "LakeSink", "Parquet", "Written"]
+__all__ = ["Change", "Format", "LakeSink", "Local", "Parquet", "Storage", "Written", "ledger_at"]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from reiterate.catalog.model import Type
+from reiterate.sinks.lake.storage import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from reiterate.sinks.lake.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,18 @@ class Change:
         )
 
 
+def staged(load: int, name: str) -> str:
+    """Return where a file waits that a load wrote; another load may have written one that will have the same name."""
+    return f"{STAGED}/{load}_{name}"
+
+
 class Superseded(Exception):
     """Somebody else replaced files that a change removes, so it cannot be made any more."""
 
 
 class Format(ABC):
     """
-    How tables of one dataset say which Parquet files belong to them; each table has a directory below *root*.
+    How tables of one dataset say which Parquet files belong to them; each has a directory in *place*, *below* another.
 
     A format that reads a table as *all files of its directory* replaces a file by one of the same name.
     """
@@ -83,8 +87,9 @@ class Format(ABC):
     """what its library raises, besides OSError"""
     ALL_FILES: ClassVar[bool] = False
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, place: Storage, below: str = "") -> None:
+        self.place = place
+        self._below = below
 
     @abstractmethod
     def has(self, table: str) -> bool:
@@ -95,9 +100,9 @@ class Format(ABC):
         """Return the names of the files that belong to a table that is there."""
 
     @abstractmethod
-    def apply(self, change: Change, staged: Path) -> None:
+    def apply(self, change: Change) -> None:
         """
-        Bring the files that lie in *staged* into their table, and make *change* what readers see.
+        Bring the files that are staged into their table, and make *change* what readers see.
 
         May have been begun, or done, before by a process that died.
 
@@ -109,10 +114,11 @@ class Format(ABC):
 
     def drop(self, table: str) -> None:
         """Remove a table, if it is there, with all its files."""
-        shutil.rmtree(self.root / table, ignore_errors=True)
+        self.place.clear(self.at(table))
 
-    def path(self, table: str, name: str) -> Path:
-        return self.root / table / name
+    def at(self, table: str, *name: str) -> str:
+        """Return where a table is, or a file of it."""
+        return "/".join((self._below, table, *name) if self._below else (table, *name))
 
     def check(self, change: Change) -> None:
         """
@@ -123,28 +129,10 @@ class Format(ABC):
         if change.removed and {*change.removed} - {*self.files(change.table)}:
             raise Superseded(change.table)
 
-    def _move(self, change: Change, staged: Path) -> None:
+    def _move(self, change: Change) -> None:
         """Move what is still staged into the directory of the table, for good."""
-        directory = self.root / change.table
-        directory.mkdir(exist_ok=True)
         for written in change.written:
-            if (staged / written.name).exists():
-                os.replace(staged / written.name, directory / written.name)  # noqa: PTH105 (the atomic one, by its name)
-        sync_directory(directory)
-        sync_directory(self.root)
-
-
-def sync_file(path: Path) -> None:
-    """Let the content of a file outlive the power."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def sync_directory(path: Path) -> None:
-    """Let the names in a directory outlive the power, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            if self.place.has(staged(change.load, written.name)):
+                self.place.move(staged(change.load, written.name), self.at(change.table, written.name))
+        self.place.sync(self.at(change.table))
+        self.place.sync(self._below)

@@ -13,13 +13,14 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError
-from reiterate.sinks.lake.change import Format, sync_directory, sync_file
+from reiterate.sinks.lake.change import Format
+from reiterate.sinks.lake.storage import Local
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from reiterate.sinks.lake.change import Change, Written
+    from reiterate.sinks.lake.storage import Storage
 
 TYPES: Mapping[Type, str] = {
     Type.TEXT: "string",
@@ -44,21 +45,33 @@ class Delta(Format):
     NAME: ClassVar[str] = "delta"
     ERRORS: ClassVar[tuple[type[Exception], ...]] = (DeltaError, ValueError)
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, place: Storage) -> None:
+        super().__init__(place)
         self._open: dict[str, DeltaTable] = {}
 
     def has(self, table: str) -> bool:
-        return (self.root / table / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(self.root / table))
+        # whoever dropped a table of which we know may have to wait for the next sync
+        return (table in self._open and not isinstance(self.place, Local)) or self._is_there(table)
+
+    def _is_there(self, table: str) -> bool:
+        if not self.place.has_directory(f"{table}/_delta_log"):
+            return False
+        return DeltaTable.is_deltatable(self.place.url(table), dict(self.place.options))
 
     def files(self, table: str) -> list[str]:
         return [str(path) for path in self._table(table).get_add_actions().column("path").to_pylist()]
 
-    def apply(self, change: Change, staged: Path) -> None:
-        self._move(change, staged)
-        if not self.has(change.table):
+    def apply(self, change: Change) -> None:
+        self.place.make(change.table)
+        self._move(change)
+        if not self._is_there(change.table):
             self._open.pop(change.table, None)
-            DeltaTable.create(str(self.root / change.table), Schema(_fields(change.columns)), name=change.table)
+            DeltaTable.create(
+                self.place.url(change.table),
+                Schema(_fields(change.columns)),
+                name=change.table,
+                storage_options=dict(self.place.options),
+            )
         table = self._table(change.table)
         if table.transaction_version(APP_ID) == change.load:
             return
@@ -73,11 +86,14 @@ class Delta(Format):
             actions,
             "append",
             table.schema(),
-            commit_properties=CommitProperties(app_transactions=[Transaction(APP_ID, change.load)]),
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(APP_ID, change.load)],
+                max_commit_retries=0,  # whoever was overtaken must not come after what he has not seen
+            ),
         )
-        log = self.root / change.table / "_delta_log"
-        sync_file(log / f"{self._table(change.table).version():020}.json")
-        sync_directory(log)
+        log = f"{change.table}/_delta_log"
+        self.place.sync(f"{log}/{self._table(change.table).version():020}.json")
+        self.place.sync(log)
 
     def tidy(self, table: str) -> None:
         # files that no version of the last week has
@@ -89,7 +105,7 @@ class Delta(Format):
 
     def _table(self, name: str) -> DeltaTable:
         if name not in self._open:
-            self._open[name] = DeltaTable(str(self.root / name))
+            self._open[name] = DeltaTable(self.place.url(name), storage_options=dict(self.place.options))
         table = self._open[name]
         table.update_incremental()
         if table.protocol().min_reader_version > 1:
@@ -101,12 +117,11 @@ class Delta(Format):
         return table
 
     def _added(self, change: Change, written: Written) -> AddAction:
-        found = self.path(change.table, written.name).stat()
         return AddAction(
             path=written.name,
-            size=found.st_size,
+            size=self.place.size(f"{change.table}/{written.name}"),
             partition_values={},
-            modification_time=found.st_mtime_ns // 1_000_000,
+            modification_time=round(datetime.now(UTC).timestamp() * 1000),
             data_change=True,
             stats=json.dumps(_statistics(change.cursor, written)),
         )

@@ -26,17 +26,17 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from reiterate.catalog.model import Type
-from reiterate.sinks.lake.change import Format, sync_directory, sync_file
+from reiterate.sinks.lake.change import Format
 from reiterate.sinks.lake.labels import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table, Transaction
 
     from reiterate.sinks.lake.change import Change
+    from reiterate.sinks.lake.storage import Local
 
 TYPES: Mapping[Type, IcebergType] = {
     Type.TEXT: StringType(),
@@ -80,8 +80,9 @@ class Iceberg(Format):
         ValueError,
     )
 
-    def __init__(self, root: Path, *, kept: timedelta = KEPT, kept_snapshots: int = KEPT_SNAPSHOTS) -> None:
-        super().__init__(root)
+    def __init__(self, place: Local, *, kept: timedelta = KEPT, kept_snapshots: int = KEPT_SNAPSHOTS) -> None:
+        super().__init__(place)
+        self.root = place.root
         self._kept = kept
         self._kept_snapshots = kept_snapshots
         self._files: dict[str, tuple[int | None, dict[str, DataFile]]] = {}
@@ -99,8 +100,9 @@ class Iceberg(Format):
     def files(self, table: str) -> list[str]:
         return list(self._data_files(self._table(table)))
 
-    def apply(self, change: Change, staged: Path) -> None:
-        self._move(change, staged)
+    def apply(self, change: Change) -> None:
+        self.place.make(change.table)
+        self._move(change)
         self._catalog.create_namespace_if_not_exists(self.root.name)
         table = self._table(change.table) if self.has(change.table) else self._create(change)
         if any(snapshot.summary and snapshot.summary.get(LOAD) == str(change.load) for snapshot in table.snapshots()):
@@ -121,13 +123,13 @@ class Iceberg(Format):
                     snapshot.delete_data_file(files[name])
         for name in change.removed:
             # when it left, for tidy()
-            self.path(change.table, name).touch()
+            self.root.joinpath(change.table, name).touch()
         self._shorten(change.table)
         metadata = self.root / change.table / "metadata"
         for path in metadata.iterdir():
             if path.stat().st_mtime >= began - CLOCK_S:
-                sync_file(path)
-        sync_directory(metadata)
+                self.place.sync(f"{change.table}/metadata/{path.name}")
+        self.place.sync(f"{change.table}/metadata")
 
     def tidy(self, table: str) -> None:
         before = datetime.now(UTC) - self._kept

@@ -43,13 +43,20 @@ class Label:
         """Return the label of the rows of *batch*."""
         scope = batch.task.scope
         if isinstance(scope, Part):
-            value = str(scope.value)
-            plain = re.sub(r"[^A-Za-z0-9]+", "-", value)[:40]
-            return cls(part=f"part-{plain}-{hashlib.sha256(value.encode()).hexdigest()[:8]}")
+            return cls.of_part(scope)
         if isinstance(scope, Window) and batch.cursor_range and not batch.first_of:
             first, last = (moment.date().isoformat() for moment in batch.cursor_range)
             return cls((first, last))
         return cls()
+
+    @classmethod
+    def of_part(cls, part: Part | None) -> Label:
+        """Return the label of the rows of a part, or of any rows."""
+        if part is None:
+            return cls()
+        value = str(part.value)
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", value)[:40]
+        return cls(part=f"part-{plain}-{hashlib.sha256(value.encode()).hexdigest()[:8]}")
 
     @classmethod
     def on(cls, name: str) -> Label:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from reiterate.sinks.lake.change import Format, sync_directory
+from reiterate.sinks.lake.change import Format
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reiterate.sinks.lake.change import Change
 
 
@@ -24,13 +22,14 @@ class Parquet(Format):
     ALL_FILES: ClassVar[bool] = True
 
     def has(self, table: str) -> bool:
-        return (self.root / table).is_dir()
+        return self.place.has_directory(self.at(table))
 
     def files(self, table: str) -> list[str]:
-        return [path.name for path in (self.root / table).glob("*.parquet")]
+        return [name for name in self.place.names(self.at(table)) if name.endswith(".parquet")]
 
-    def apply(self, change: Change, staged: Path) -> None:
-        self._move(change, staged)
+    def apply(self, change: Change) -> None:
+        self.place.make(self.at(change.table))
+        self._move(change)
         for name in change.removed:
-            self.path(change.table, name).unlink(missing_ok=True)
-        sync_directory(self.root / change.table)
+            self.place.remove(self.at(change.table, name))
+        self.place.sync(self.at(change.table))
