@@ -61,7 +61,7 @@ class BucketSink(Files, LeasedSink):
         self._publishing = RLock()
         self._put_at = datetime.now(UTC)
         self._stale = self._lost = False
-        self._prefix = f"reiterate-{sha256(self._bucket.url('').encode()).hexdigest()[:16]}"
+        self._prefix = f"reiterate-{sha256(self._bucket.identity.encode()).hexdigest()[:16]}"
         self._work = Path(tempfile.mkdtemp(prefix=f"{self._prefix}-{os.getpid()}-"))
         try:
             self._fetch()
@@ -101,7 +101,7 @@ class BucketSink(Files, LeasedSink):
 
     @property
     def spool(self) -> Path:
-        return spools.below_tmpdir(self._bucket.url(""), self.dataset)
+        return spools.below_tmpdir(self._bucket.identity, self.dataset)
 
     def _make_spool(self) -> None:
         for left in self._work.parent.glob(f"{self._prefix}-*-*"):

@@ -71,6 +71,11 @@ class Bucket(Storage):
         return self._dataset
 
     @property
+    def identity(self) -> str:
+        """What tells this directory from any other: buckets of two stores may be called alike."""
+        return f"{self._url} {self._options.get('AWS_ENDPOINT_URL', '')}"
+
+    @property
     def options(self) -> Mapping[str, str]:
         return self._options
 
