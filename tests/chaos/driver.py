@@ -132,6 +132,7 @@ class Sync:
     def _start(self, largest_file_bytes: int | None = None) -> subprocess.Popen[str]:
         start_date = f"{datetime.fromtimestamp(self.simulator.world.start_s, UTC):%m/%d/%Y}"
         command = ["sync", "--json-logs", "--destination", str(self.file), "--start-date", start_date]
+        command += ["--tables", "documented"]
         process = subprocess.Popen(
             [sys.executable, "-m", "reiterate", *command, *self._scenario.flags],
             env={**os.environ, "ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": self.simulator.url},

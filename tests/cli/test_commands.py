@@ -370,7 +370,7 @@ def test_connection_test_tells_that_jobs_are_refused() -> None:
 
 def test_demo() -> None:
     """The demonstration shows the brand's data, two queries with answers, and where the file is; twice the same."""
-    flags = ("--days", "3", "--events-per-day", "200")
+    flags = ("--days", "1", "--events-per-day", "300")
     for _ in range(2):
         ended = reiterate("demo", *flags)
         assert 0 == ended.status

@@ -374,7 +374,7 @@ def test_looking_at_nothing(file: OverPostgres) -> None:
     with closing(file.open(read_only=True)) as sink:
         assert sink.empty
         assert sink.state(TABLES["users"]) is None
-    there = f"SELECT 1 FROM pg_namespace WHERE nspname LIKE '{file.dataset}%'"
+    there = f"SELECT 1 FROM pg_namespace WHERE nspname IN ('{file.dataset}', '{file.dataset}_staging')"
     assert [] == replica.execute(file.url, there, "public")
 
 

@@ -18,7 +18,7 @@ from tests.walk.test_kill import kill_and_go_on
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 4
+KILLS = 3
 
 
 def sync(simulator: Simulator, destination: str) -> RunFinished:
