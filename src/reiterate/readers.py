@@ -12,6 +12,7 @@ import time
 from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
@@ -43,6 +44,10 @@ READERS_PER_LIMIT = 2
 """Two requests of a kind at a time: while one is loaded, the other arrives."""
 
 READERS = 24
+
+LOOKS_AHEAD = 500
+"""Among so many waiting tasks the next one is chosen."""
+
 VALUE_READERS = 8
 """Threads that read single values of metadata tables."""
 
@@ -104,6 +109,7 @@ class Readers:
     def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
         """Read *tasks*, too, in their order: after those that wait, or before them if *first*."""
         for task in reversed(tasks) if first else tasks:
+            self._rates.expect(task)
             waiting = self._waiting[_lane(task)]
             waiting.insert(0 if first else len(waiting), task)
         self._start()
@@ -130,6 +136,8 @@ class Readers:
         """Learn from *raw* how large its table is; return the tasks that were too large for that, with their pieces."""
         self._rates.note(raw)
         lane = _lane(raw.task)
+        if not self._rates.may_be_large(raw.task.table):
+            return []
         cut = [
             (task, pieces)
             for task in self._waiting[lane]
@@ -164,15 +172,16 @@ class Readers:
         """Take the task that *lane* should read next; nothing if none suits it."""
         exports = lane in {JOBS, EXPORTS}
         waiting = self._waiting[EXPORTS if exports else lane]
-        suited = [task for task in waiting if not exports or self._suits(lane, task)]
+        # the first ones, for backfills in small windows are tasks by the ten thousand
+        seen = enumerate(waiting[:LOOKS_AHEAD])
+        suited = [place for place, task in seen if not exports or self._suits(lane, task)]
         if not suited:
             return None
         if lane == JOBS:
-            chosen = max(suited, key=lambda task: (task.job is not None, self._rates.weight(task)))
+            chosen = max(suited, key=lambda at: (waiting[at].job is not None, self._rates.weight(waiting[at])))
         else:
-            chosen = min(suited, key=self._rates.weight) if exports else suited[0]
-        waiting.remove(chosen)
-        return chosen
+            chosen = min(suited, key=lambda at: self._rates.weight(waiting[at])) if exports else suited[0]
+        return waiting.pop(chosen)
 
     def _suits(self, lane: str, task: Task) -> bool:
         if lane == JOBS:
@@ -236,6 +245,18 @@ class Rates:
     def __init__(self) -> None:
         self._size_bytes: Counter[str] = Counter()
         self._seconds: Counter[str] = Counter()
+        self._longest: dict[str, Task] = {}
+
+    def expect(self, task: Task) -> None:
+        """Note that *task* will be read."""
+        longest = self._longest.get(task.table.name)
+        if isinstance(task.scope, Window) and (longest is None or task.scope.length > _length(longest)):
+            self._longest[task.table.name] = task
+
+    def may_be_large(self, table: Table) -> bool:
+        """Return whether the longest window of *table* that was expected should be read in pieces."""
+        longest = self._longest.get(table.name)
+        return longest is not None and len(planner.pieces(replace(longest, job=None), self.size_bytes(longest))) > 1
 
     def note(self, raw: RawFile) -> None:
         if isinstance(raw.task.scope, Window):
@@ -254,6 +275,10 @@ class Rates:
         if size_bytes is None and isinstance(task.scope, Window):
             return True, task.scope.length.total_seconds()
         return False, size_bytes or 0.0
+
+
+def _length(task: Task) -> timedelta:
+    return task.scope.length if isinstance(task.scope, Window) else timedelta()
 
 
 class Spool:
