@@ -45,6 +45,9 @@ READERS_PER_LIMIT = 2
 
 READERS = 24
 
+SHARES = 3
+"""No window takes more of the spool than one of so many, if it can be halved."""
+
 LOOKS_AHEAD = 500
 """Among so many waiting tasks the next one is chosen."""
 
@@ -286,7 +289,8 @@ class Spool:
     Bounds what lies on the spool.
 
     Who comes when it is full waits until others are loaded. When all who have something there wait, nobody would ever
-    be: then the largest window gives way, or, without one, whatever is largest.
+    be: then the largest window gives way, or, without one, whatever is largest. A window that takes more than its share
+    gives way at once: in pieces it needs less memory, and leaves room for others.
     """
 
     def __init__(self, limit_bytes: int, pacer: Pacer) -> None:
@@ -304,19 +308,25 @@ class Spool:
         """
         with self._changed:
             self._held[task] = size_bytes
+            if size_bytes > self._limit_bytes / SHARES and task.halves():
+                self._let_go(task)
+                raise self._cut(task)
             while sum(self._held.values()) > self._limit_bytes:
                 self._waiting.add(task)
                 if self._gives_way() == task:
                     self._let_go(task)
-                    raise ExportCut(
-                        "The raw files do not fit on the spool.",
-                        hint="It is read in smaller windows if it can be; else raise `spool_in_gb`.",
-                        spool_in_gb=self._limit_bytes / 1e9,
-                        table=task.table.name,
-                    )
+                    raise self._cut(task)
                 self._changed.wait(STOPS_WITHIN_S)
                 self._pacer.check()
             self._waiting.discard(task)
+
+    def _cut(self, task: Task) -> ExportCut:
+        return ExportCut(
+            "The raw files do not fit on the spool.",
+            hint="It is read in smaller windows if it can be; else raise `spool_in_gb`.",
+            spool_in_gb=self._limit_bytes / 1e9,
+            table=task.table.name,
+        )
 
     def _gives_way(self) -> Task | None:
         if self._held.keys() != self._waiting:

@@ -155,6 +155,19 @@ def test_what_is_listed_and_refused(tmp_path: Path) -> None:
         assert {} == replica.differences(file, simulator, ["catalog_fields"])
 
 
+@pytest.mark.parametrize(("times", "status"), [(2, Status.SUCCEEDED), (None, Status.PARTIAL)], ids=["twice", "always"])
+def test_a_catalog_whose_total_disagrees(tmp_path: Path, times: int | None, status: Status) -> None:
+    """Items that disagree with the total are read again, none twice; if they always do, they are not whole."""
+    file = tmp_path / "replica.duckdb"
+    faults = (Fault("/api/catalogs/products/items", "short_total", times=times),)
+    with Simulator(WorldOptions(days=1, events_per_day=40), ServerOptions(api_key=KEY, faults=faults)) as simulator:
+        last = sync(simulator, file, tables="catalog_items")
+        assert status is last.status
+        if status is Status.SUCCEEDED:
+            assert {} == replica.differences(file, simulator, ["catalog_items"])
+            assert len(simulator.truth("catalog_items")) == last.rows
+
+
 NEW_TABLE = """
     Table(
         name="senders",

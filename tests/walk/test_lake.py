@@ -17,7 +17,7 @@ from tests.walk.test_kill import kill_and_go_on
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 7
+KILLS = 10
 HISTORY = "".join(
     f"[connections.shop.table.{table}]\nhistory = true\n" for table in ("users", "list_users", "campaigns")
 )

@@ -49,8 +49,9 @@ def fetch(task: Task, read: PerParent, caller: Caller, target: Path, *, pool: Ma
     :raises SourceError: when a parent that is still listed is refused
     """
     if isinstance(task.scope, Part):
-        of_one = _children(read, caller, {read.parents.id: task.scope.value})
-        return listings.write(task, of_one, caller, target)
+        parent = task.scope.value
+        named = {read.field: parent}
+        return listings.fetch_of(task, read.listing, caller, target, parent=parent, with_fields=named)
     found = still_there(
         lambda parent: _children(read, caller, parent),
         parents(read, caller),

@@ -92,19 +92,69 @@ def rows(read: Listing, caller: Caller, call: Mapping[str, str], *, parent: obje
     :raises IncompleteRead: as above
     :raises MalformedRow: when an answer lacks the array or the ids that the endpoint documents
     """
-    path = read.path.replace("{}", quote(str(parent), safe=""))
+    found: list[Row] = []
+    for row in _passes(read, _path(read, parent), caller, call):
+        if row is AGAIN:
+            found.clear()
+        else:
+            found.append(row)
+    return found
+
+
+def fetch_of(
+    task: Task, read: Listing, caller: Caller, target: Path, *, parent: object, with_fields: Row
+) -> Downloaded:
+    """
+    Write the rows that the listing has for *parent* to *target*, page by page, *with_fields* in each.
+
+    Catalogs have items by the million: no more than their ids is kept in memory.
+
+    :raises IncompleteRead: as above
+    """
+    count = size_bytes = 0
+    with target.open("w", encoding="utf-8") as file:
+        for row in _passes(read, _path(read, parent), caller, {}):
+            if row is AGAIN:
+                file.seek(0)
+                file.truncate()
+                count = size_bytes = 0
+                continue
+            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise({**row, **with_fields}))}\n")
+            count += 1
+            if count % PROGRESS_EVERY == 0:
+                caller.listener.progress(count, size_bytes)
+    caller.listener.progress(count, size_bytes)
+    return Downloaded(count, size_bytes)
+
+
+AGAIN: Row = {}
+"""Stands in a stream of rows where what came before does not count."""
+
+
+def _path(read: Listing, parent: object) -> str:
+    return read.path.replace("{}", quote(str(parent), safe=""))
+
+
+def _passes(read: Listing, path: str, caller: Caller, call: Mapping[str, str]) -> Iterator[Row]:
+    """Yield the rows of all pages, each row once; ``AGAIN`` where they disagreed with the total and are read anew."""
     if read.pages is Pages.NONE:
-        return _rows_of(_unwrapped(caller.json(path, call)), read)
-    found: dict[Any, Row] = {}
+        yield from _rows_of(_unwrapped(caller.json(path, call)), read)
+        return
+    ids: set[Any] = set()
     total = None
-    for _ in range(LISTING_TRIES):
-        found.clear()
+    for number in range(LISTING_TRIES):
+        if number:
+            yield AGAIN
+        ids.clear()
         for document in _pages(read, path, caller, call):
-            found.update((row[read.id], row) for row in _rows_of(document, read))
+            for row in _rows_of(document, read):
+                if row[read.id] not in ids:
+                    ids.add(row[read.id])
+                    yield row
             total = _total(document, read)
-        if total is None or total == len(found):
-            return list(found.values())
-    raise IncompleteRead(path=path, arrived=len(found), total=total, **call)
+        if total is None or total == len(ids):
+            return
+    raise IncompleteRead(path=path, arrived=len(ids), total=total, **call)
 
 
 def _pages(read: Listing, path: str, caller: Caller, call: Mapping[str, str]) -> Iterator[Row]:

@@ -266,8 +266,15 @@ def _body(answer: Answer, fault: Fault | None) -> bytes:
     if isinstance(document, str):
         return document.encode()
     if fault and fault.kind == "short_total" and isinstance(document, dict):
-        document = {name: value + 1 if name.startswith("total") else value for name, value in document.items()}
+        document = _one_more(document)
     return json.dumps(document, ensure_ascii=False).encode()
+
+
+def _one_more(document: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON is any)
+    """Return an answer whose total is one too high, wrapped or not (FACTS.md 13)."""
+    if isinstance(document.get("params"), dict):
+        return {**document, "params": _one_more(document["params"])}
+    return {name: value + 1 if name.startswith("total") else value for name, value in document.items()}
 
 
 def _server(app: App, host: str, port: int) -> uvicorn.Server:

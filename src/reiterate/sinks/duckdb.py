@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from reiterate.ledger import Fact
     from reiterate.sinks.contract import Outcome
 
-CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "300MB", "preserve_insertion_order": "false"}
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "300MB",
+    "allocator_flush_threshold": "32MB",
+    "preserve_insertion_order": "false",
+}
+
+RESTING = "60MB"
+"""What a database may keep in memory of its file between large loads."""
+
+LARGE_BYTES = 16_000_000
 
 WIDE = 100
 """More columns are written by one thread, and merged in steps: what else is under way does not fit into the memory."""
@@ -92,8 +101,17 @@ class DuckDBDatabase(RelationalSink):
         except LoadError as error:
             if not isinstance(error.__cause__, duckdb.OutOfMemoryException):
                 raise
+        finally:
+            if batch.raw.size_bytes > LARGE_BYTES:
+                self._make_room()
         self._do("SET threads = 1")
         return super().load(batch, fact)
+
+    def _make_room(self) -> None:
+        """Let go of the blocks that are kept of the file: whoever parses the next rows needs the memory now."""
+        with contextlib.suppress(duckdb.Error):
+            self._do(f"SET memory_limit = '{RESTING}'")
+        self._do(f"SET memory_limit = '{CONFIG['memory_limit']}'")
 
     @contextlib.contextmanager
     def _staged(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
