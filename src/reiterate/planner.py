@@ -241,14 +241,15 @@ def parts_due(parts: Sequence[Task], ledger: Ledger, *, round_s: float, now: dat
     return sorted((task for task in parts if part_name(task) not in fresh), key=turn)
 
 
-def may_be_missing(table: Table, error: ReiterateError, ledger: Ledger) -> bool:
+def may_be_missing(task: Task, error: ReiterateError, ledger: Ledger) -> bool:
     """
-    Return whether it is no failure that *table* cannot be read: the project, or the key, does not have it.
+    Return whether it is no failure that *task* cannot be read: the project, or the key, does not have its table.
 
-    What is documented, and what was there before, should be there.
+    What is documented, what was there before, and what Iterable has listed as a part should be there.
     """
-    lacks = isinstance(error, NotOffered | Forbidden)
-    return lacks and table.name not in DOCUMENTED and not any(fact.rows for fact in ledger.of(table.name))
+    lacks = isinstance(error, NotOffered | Forbidden) and not isinstance(task.scope, Part)
+    table = task.table.name
+    return lacks and table not in DOCUMENTED and not any(fact.rows for fact in ledger.of(table))
 
 
 def part_name(task: Task) -> str | None:

@@ -160,7 +160,7 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     yield _load(walk.sink, parser, raw, run_id)
                 case Refused(_, Stopped() as stopped):
                     raise stopped
-                case Refused(task, error) if planner.may_be_missing(task.table, error, walk.sink.ledger()):
+                case Refused(task, error) if planner.may_be_missing(task, error, walk.sink.ledger()):
                     _leave_empty(walk, parser, task, run_id)
                     yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, JobsRefused() as error):

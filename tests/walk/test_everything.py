@@ -144,6 +144,20 @@ def test_as_many_campaigns_as_an_address_holds(tmp_path: Path) -> None:
         assert {"campaign_metrics": 12 + 1} == planned.costs
 
 
+def test_languages_that_are_refused(tmp_path: Path) -> None:
+    """Where the languages of a template that is there are refused, or its content is empty, nothing is whole."""
+    file = tmp_path / "replica.duckdb"
+    with Simulator(WorldOptions(days=1, events_per_day=40), ServerOptions(api_key=KEY)) as simulator:
+        for fault in (
+            Fault("/api/templates/getByClientTemplateId", "status", status=400, times=1),
+            Fault("/api/templates/email/get", "status", status=200, body="{}", times=1),
+        ):
+            simulator.set_faults([fault])
+            assert Status.FAILED is sync(simulator, file, tables="template_contents").status
+        assert Status.SUCCEEDED is sync(simulator, file, tables="template_contents").status
+        assert {} == replica.differences(file, simulator, ["template_contents"])
+
+
 def test_what_is_listed_and_refused(tmp_path: Path) -> None:
     """A catalog that is refused, and listed all the same, is an error: nothing is left out in silence."""
     file = tmp_path / "replica.duckdb"

@@ -52,7 +52,11 @@ CONTENT = (
         about="One row per catalog, with the types of its items' fields.",
         key=("catalogName",),
         identity=ByFields(("catalogName",)),
-        read=PerParent(parents=_CATALOGS, listing=Listing(path="/api/catalogs/{}/fieldMappings"), field="catalogName"),
+        read=PerParent(
+            parents=_CATALOGS,
+            listing=Listing(path="/api/catalogs/{}/fieldMappings", id="definedMappings"),
+            field="catalogName",
+        ),
         docs=f"{DOCS}#catalogs_getFieldMappings",
         fields=(
             _CATALOG_NAME,

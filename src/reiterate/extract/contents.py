@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reiterate.errors import SourceError
+from reiterate.errors import MalformedRow
 from reiterate.extract import listings
-from reiterate.extract.children import GONE, still_there
+from reiterate.extract.children import still_there
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from reiterate.api import Caller, Downloaded
@@ -51,23 +51,24 @@ def fetch(task: Task, read: Contents, caller: Caller, target: Path, *, pool: Map
 def _languages(read: Contents, caller: Caller, template: Row) -> Iterator[Row]:
     path = read.path.replace("{}", dict(read.media)[template[read.medium]])
     params = {ID: str(template[ID])}
-    (content,) = listings.objects(caller.json(path, params), path)
+    content = _content(path, params, caller)
     yield {**template, **content}
     own_id = template.get(OWN_ID) or content.get(OWN_ID)
     for locale in _locales(read, caller, template, str(own_id)) if own_id else ():
         if locale == content.get("locale"):
             continue
-        (content_there,) = listings.objects(caller.json(path, {**params, "locale": locale}), path)
-        yield {**template, **content_there, "locale": locale}
+        yield {**template, **_content(path, {**params, "locale": locale}, caller), "locale": locale}
+
+
+def _content(path: str, params: Mapping[str, str], caller: Caller) -> Row:
+    content = caller.json(path, params)
+    if not isinstance(content, dict) or ID not in content:
+        raise MalformedRow(f"An answer is no template with a `{ID}`.", path=path)
+    return content
 
 
 def _locales(read: Contents, caller: Caller, template: Row, own_id: str) -> list[str]:
-    try:
-        answer = caller.json(read.locales, {OWN_ID: own_id})
-    except SourceError as error:
-        if error.facts.get("status") not in GONE:
-            raise
-        return []
+    answer = caller.json(read.locales, {OWN_ID: own_id})
     entries = answer.get("templates") if isinstance(answer, dict) else None
     return [
         locale

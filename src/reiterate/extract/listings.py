@@ -225,7 +225,7 @@ def _rows_of(document: Any, read: Listing) -> list[Row]:  # noqa: ANN401 (JSON i
     match found:
         case dict() if read.rows:
             return [{read.id: name, read.value: value} for name, value in found.items()]
-        case dict():
+        case dict() if read.id in found:
             return [found]
         case list() if all(isinstance(row, dict) and read.id in row for row in found):
             return found
