@@ -49,7 +49,7 @@ Rewrite = Callable[[bytes], bytes]
 """Makes another line, with its line break, of one without; a ValueError says that the line is not whole."""
 
 CONNECT_TIMEOUT_S = 15.0
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 19
 MOST_CONNECTIONS = 32
 """Kept open; as many as there are threads that ask."""
 ERROR_BODY_BYTES = 1 << 16

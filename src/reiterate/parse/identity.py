@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reiterate.parse.scan import Scan
 
 SEPARATOR = "chr(31)"
+WHO = "who"
 SEPARATOR_IN_JSON = r"\u001"
 """Before the last digit, whether that is spelled ``f`` or ``F``."""
 
@@ -35,9 +36,11 @@ def fields(table: Table) -> tuple[str, ...]:
     return table.identity.fields
 
 
-def expression(table: Table, scan: Scan) -> str:
+def expression(table: Table, scan: Scan, full: Collection[str] = ()) -> str:
     """
     Return a text that is the same for rows that are the same, occurrences apart.
+
+    That some fields are *full*, never null, makes less work.
 
     Rows of a table that is told apart by the first of several fields may have none of them: then it is null, or, in a
     scan of whole lines, the line.
@@ -46,10 +49,10 @@ def expression(table: Table, scan: Scan) -> str:
         case ByEvent(identifying):
             values = [(field, _event_value(text, field, table)) for field, text in _there(identifying, scan)]
             if person := [text for _, text in _there(PERSON, scan)]:
-                values.append(("who", f"coalesce({sql.listed(person)})"))
-            return _joined([sql.literal(table.name)], values)
+                values.append((WHO, f"coalesce({sql.listed(person)})"))
+            return _joined(table.name, values, {*full, WHO} if {*PERSON} & {*full} else full)
         case ByFields(identifying):
-            return _joined(["''"], _there(identifying, scan))
+            return _joined("", _there(identifying, scan), full)
         case ByFirst(identifying):
             named = [text for _, text in _there(identifying, scan)]
             line = f"{scan.line}::VARCHAR" if scan.whole else "NULL::VARCHAR"
@@ -58,13 +61,13 @@ def expression(table: Table, scan: Scan) -> str:
             assert_never(table.identity)
 
 
-def likeness(table: Table, scan: Scan) -> tuple[str, str]:
+def likeness(table: Table, scan: Scan, sure: Collection[str] = ()) -> tuple[str, str]:
     """
     Return a hash in which rows that are the same agree, if for all rows of the scan a condition holds; and that.
 
     For events it costs a fraction of the identity itself: texts are compared as they stand in JSON. So the condition is
     that what should be text is text (a number might read the same), that the instant is one (else its text might read
-    like that of another), and that no value holds what may be a separator.
+    like that of another), and that no value holds what may be a separator. Of *sure* fields all that is known.
     """
     if not isinstance(table.identity, ByEvent):
         return f"hash({expression(table, scan)})", "true"
@@ -77,6 +80,8 @@ def likeness(table: Table, scan: Scan) -> tuple[str, str]:
     values[table.cursor] = f"epoch({types.instant_in(scan.json(table.cursor))})::BIGINT"
     conditions = [f"{values[table.cursor]} IS NOT NULL"]
     for field in there:
+        if field in sure:
+            continue
         j = scan.json(field)
         is_text = types.fits(j, Type.TEXT, Wire.PLAIN) if field in texts else "true"
         conditions.append(f"({j} IS NULL OR ({is_text} AND NOT contains({j}, '{SEPARATOR_IN_JSON}')))")
@@ -98,9 +103,13 @@ def _event_value(text: str, field: str, table: Table) -> str:
     return f"coalesce(epoch({types.instant(text)})::BIGINT::VARCHAR, {text})"
 
 
-def _joined(first: list[str], values: Iterable[tuple[str, str]]) -> str:
-    parts = [*first, *(f"{sql.literal(f'{field}=')} || {value}" for field, value in values)]
-    return f"concat_ws({SEPARATOR}, {sql.listed(parts)})"
+def _joined(first: str, values: Iterable[tuple[str, str]], full: Collection[str]) -> str:
+    parts = [sql.literal(first)]
+    for field, value in values:
+        name = f"{SEPARATOR} || {sql.literal(f'{field}=')}"
+        # what is null is left out
+        parts += [f"({name})", value] if field in full else [f"({name} || {value})"]
+    return f"concat({sql.listed(parts)})"
 
 
 def event_id(identity: str, occurrence: str = "1") -> str:

@@ -4,7 +4,9 @@ From a raw file to a batch: look at all rows once, settle columns and identity, 
     raw file ─► fields ─► kinds of values, range of the cursor ─► columns ─► query
                    └────► rows that share an identity ──────────────────────┘
 
-Nothing is inferred from a sample, and nothing of the file is held in memory.
+Nothing is inferred from a sample, and nothing of the file is held in memory. Of a large file it is hoped that its first
+rows have all fields, which saves a pass over it: DuckDB notices when that is not so, and then the fields are looked for.
+In the same way most values are checked by a quick condition, and only fields that do not fulfil it are looked at closely.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -25,7 +28,7 @@ from reiterate.errors import MalformedRow, SchemaFrozen, SourceError, SpoolError
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import NUL, RAW, mend
-from reiterate.parse.scan import Scan
+from reiterate.parse.scan import Scan, fields_of_sample, notices_others
 from reiterate.parse.types import Kind
 from reiterate.shape import CustomFields, Policy
 
@@ -57,6 +60,10 @@ class Unfit(Exception):
     """Rows hold what other databases do not take."""
 
 
+class Unforeseen(Exception):
+    """A file is not what was hoped for."""
+
+
 class Parser:
     """
     Types raw files; holds a DuckDB of its own, in memory, that spills to *directory*.
@@ -67,6 +74,8 @@ class Parser:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._database = self._open()
+        self._unforeseen: set[str] = set()
+        self._unusual: set[tuple[str, str]] = set()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         database = duckdb.connect(
@@ -119,7 +128,7 @@ class Parser:
 
     def _mending(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         try:
-            return self._parse(raw, raw.path, known, most_columns)
+            return self._hoping(raw, known, most_columns) or self._parse(raw, raw.path, known, most_columns)
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, Unfit):  # perhaps because of characters that databases do not take
@@ -127,16 +136,49 @@ class Parser:
             mend(raw.path, mended, finite=raw.task.shape.custom_fields is CustomFields.JSON)
             return self._parse(raw, mended, known, most_columns)
 
-    def _parse(self, raw: RawFile, path: Path, known: tuple[Column, ...], most_columns: int | None) -> Batch:
-        """Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside."""
+    def _hoping(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch | None:
+        """Parse a large file in the hope that its first rows have all fields; return None if that may not be so."""
+        table = raw.task.table.name
+        if raw.size_bytes < LARGE_BYTES or table in self._unforeseen or not self._notices:
+            return None
+        try:
+            fields = fields_of_sample(self._database, raw.path)
+            return None if fields is None else self._parse(raw, raw.path, known, most_columns, fields)
+        except duckdb.OutOfMemoryException:
+            raise
+        except (duckdb.Error, UnicodeDecodeError, Unforeseen):  # DuckDB's message may be cut inside a letter
+            self._unforeseen.add(table)
+            return None
+
+    @cached_property
+    def _notices(self) -> bool:
+        return notices_others(self._database, self._directory)
+
+    def _parse(
+        self,
+        raw: RawFile,
+        path: Path,
+        known: tuple[Column, ...],
+        most_columns: int | None,
+        hoped_for: tuple[str, ...] | None = None,
+    ) -> Batch:
+        """
+        Parse the lines of *path*, which is the raw file, or the same with values that do not fit aside.
+
+        :raises duckdb.Error: when a row has another field than was *hoped_for*, among other reasons
+        :raises Unforeseen: when a row of such a file may be no object
+        """
         table, shape = raw.task.table, raw.task.shape
         needed = table.needed
-        every, unfit = self._fields(table, path)
+        every, unfit = (hoped_for, False) if hoped_for is not None else self._fields(table, path)
         fields = [field for field in every if shape.wants(field.removeprefix(RAW)) or field.removeprefix(RAW) in needed]
         plan = Plan(raw.task, known, raw.declared, most_columns)
-        look = self._look(table, path, plan, fields)
+        look = self._look(table, path, plan, fields, others={*every} - {*fields} if hoped_for is not None else None)
         if path == raw.path and (unfit or look.unfit):
             raise Unfit
+        if hoped_for is not None and look.cursor_range is None:
+            # DuckDB reads null as an object without fields
+            raise Unforeseen
         settled, discarded = plan.settle(look.kinds)
         repeated = None if look.distinct else self._repeated(table, path, fields)
         return Batch(
@@ -145,7 +187,7 @@ class Parser:
             key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),
             cursor_range=look.cursor_range,
-            query=_query(raw.task, path, settled, look.kinds, repeated, every, plan.together),
+            query=_query(raw.task, path, settled, look, repeated, every, plan.together),
             source_rows=look.rows,
             discarded=discarded,
         )
@@ -166,12 +208,20 @@ class Parser:
             raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name)
         return tuple(sorted(fields)), any(nul for nul, _ in found)
 
-    def _look(self, table: Table, path: Path, plan: Plan, fields: Sequence[str]) -> Look:
-        """Look at every value of every row once."""
-        scan = Scan(path, dict.fromkeys(fields, "JSON"))
+    def _look(
+        self, table: Table, path: Path, plan: Plan, fields: Sequence[str], others: Collection[str] | None = None
+    ) -> Look:
+        """
+        Look at every value of every row once, and at those of fields with unusual values twice.
+
+        No row may have more than *fields* and *others*, if those are given.
+        """
+        complete = others is not None
+        scan = Scan(path, dict.fromkeys([*fields, *(others or ())], "JSON"), complete=complete)
         cursor = table.cursor
         instant = types.instant_in(scan.json(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
-        ordered, kinds_of, kinds = _kinds(plan, scan, fields)
+        sure = {} if len(fields) > WIDE else self._surely(table, plan, scan, fields)
+        ordered, kinds_of, kinds = _kinds(plan, scan, [field for field in fields if field not in sure])
         expressions = [
             "count(*)",
             "count(DISTINCT same)",
@@ -180,19 +230,50 @@ class Parser:
             "epoch_us(max(instant))",
             "count(instant)",
             *kinds,
+            *(f"[count(s{number}), count(*) FILTER (NOT s{number})]" for number, _ in enumerate(sure)),
+            *(f"count(o{number})" for number, _ in enumerate(others or ())),
         ]
-        same, clear = identity.likeness(table, scan)
-        rows_of = sql.listed([f"{same} AS same", f"{clear} AS clear", f"{instant} AS instant", *kinds_of])
-        found = self._database.execute(
-            f"SELECT {sql.listed(expressions)} FROM (SELECT {rows_of} FROM {scan.source})"
-        ).fetchone()
-        rows, different, clear, first, last, dated, *kinds_found = found or ()
+        same, clear = identity.likeness(table, scan, sure)
+        rows_of = [
+            *(f"{same} AS same", f"{clear} AS clear", f"{instant} AS instant", *kinds_of),
+            *(f"{condition} AS s{number}" for number, condition in enumerate(sure.values())),
+            *(f"{scan.json(field)} AS o{number}" for number, field in enumerate(others or ())),
+        ]
+        rows, different, clear, first, last, dated, *found = self._of_all(expressions, rows_of, scan)
+        known = dict(zip(ordered, map(Kind, found), strict=False))
+        unusual, full = [], []
+        for field, (there, others_there) in zip(sure, found[len(ordered) :], strict=False):
+            known[field] = plan.sure_kind(field) if there else Kind(0)
+            if others_there:
+                unusual.append(field)
+            elif there == rows:
+                full.append(field)
+        if unusual:
+            self._unusual.update((table.name, field) for field in unusual)
+            closer = Scan(path, dict.fromkeys(unusual, "JSON"))
+            ordered, kinds_of, kinds = _kinds(plan, closer, unusual)
+            known |= zip(ordered, map(Kind, self._of_all(kinds, kinds_of, closer)), strict=True)
         return Look(
             rows=rows,
-            distinct=clear and different == rows,
+            distinct=clear and different == rows and not {*unusual}.intersection(identity.fields(table)),
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
-            kinds=dict(zip(ordered, map(Kind, kinds_found), strict=True)),
+            kinds=known,
+            full=frozenset(full),
         )
+
+    def _of_all(self, expressions: Iterable[str], of_rows: Iterable[str], scan: Scan) -> tuple[Any, ...]:
+        """Return aggregates of what is worked out for each row."""
+        query = f"SELECT {sql.listed(expressions)} FROM (SELECT {sql.listed(of_rows)} FROM {scan.source})"
+        return self._database.execute(query).fetchall()[0]
+
+    def _surely(self, table: Table, plan: Plan, scan: Scan, fields: Sequence[str]) -> dict[str, str]:
+        """Return the quick conditions that the values of fields should fulfil, where there are any and they did yet."""
+        found = {field: plan.surely(field, scan.json(field)) for field in fields}
+        return {
+            field: condition
+            for field, condition in found.items()
+            if condition is not None and (table.name, field) not in self._unusual
+        }
 
     def _repeated(self, table: Table, path: Path, fields: Sequence[str]) -> Path | None:
         """Write the hashes of identities that several rows share to a file; return it if there are any."""
@@ -245,6 +326,8 @@ class Look:
     """whether it is sure that no two rows are the same"""
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
+    full: frozenset[str]
+    """fields of which it is sure that every row has a value, some may be left out"""
 
     @property
     def unfit(self) -> bool:
@@ -289,8 +372,20 @@ class Plan:
         ]
         self._main = {column.field: column for column in self._known if column.field is not None and not column.variant}
 
+    def surely(self, field: str, j: str) -> str | None:
+        """Return a quick condition under which the known column of a field holds a value; None if there is none."""
+        main = self._main.get(field)
+        return None if main is None else types.surely(j, main.type, self._wire(field))
+
+    def sure_kind(self, field: str) -> Kind:
+        """Return what values are that fulfil the quick condition."""
+        return Kind.BOOLEAN if self._main[field].type is Type.BOOLEAN else Kind.FITTING
+
     def kind(self, field: str, j: str) -> str:
         """Return the expression that tells what a value is, and whether its known column holds it."""
+        return f"(CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE {self._kind(field, j)} END)"
+
+    def _kind(self, field: str, j: str) -> str:
         main = self._main.get(field)
         if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
             return types.kind(j)
@@ -384,12 +479,12 @@ def _query(
     task: Task,
     path: Path,
     settled: list[Settled],
-    kinds: dict[str, Kind],
+    look: Look,
     repeated: Path | None,
     every: Collection[str],
     together: Collection[str],
 ) -> str:
-    table = task.table
+    table, kinds = task.table, look.kinds
     there = {field for field, kind in kinds.items() if kind}
     identifying = {*identity.fields(table)}
     forms = {str(one.main.field): _form(one, identifying) for one in settled if not columns.is_raw(one.column)}
@@ -402,7 +497,7 @@ def _query(
     as_object = bool(together) and columns.CUSTOM_FIELDS in (one.column for one in settled)
     whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
     scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
-    same = identity.expression(table, scan)
+    same = identity.expression(table, scan, look.full)
     names = [sql.name(one.column.name) for one in settled]
     values = {one.column.name: _value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+
+import duckdb
 
 from reiterate import sql
 
@@ -14,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from duckdb import DuckDBPyConnection
+
 ROWS = sql.name("raw rows")
+
+SAMPLE_ROWS = 20_000
+RENAMED = re.compile(r"_\d+$")
 
 Form = Literal["JSON", "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"]
 
@@ -28,15 +36,21 @@ class Scan:
 
     DuckDB finds all fields in one pass over a line, but has no place for an empty name nor for names that differ by
     case alone: those are looked up one by one. That, and whoever wants a *whole* line beside its fields, takes longer.
+
+    If *complete*, the forms must be those of :func:`fields_of_sample`, all JSON, and all be used by the query: then it
+    fails when a row has any other field.
     """
 
     path: Path
     forms: Mapping[str, Form]
     whole: bool = False
+    complete: bool = False
 
     @property
     def source(self) -> str:
         """A table expression with the columns that :meth:`json` and :meth:`text` refer to."""
+        if self.complete:
+            return f"{_sampled(self.path)} AS {ROWS}"
         if not self._by_line:
             # DuckDB would guess whether there are objects, and make a column of a directory that is called name=value
             plain = "records=true, hive_partitioning=false"
@@ -90,6 +104,39 @@ class Scan:
     def _at_once(self) -> frozenset[str]:
         spellings = Counter(field.lower() for field in self.forms)
         return frozenset(field for field in self.forms if field and spellings[field.lower()] == 1)
+
+
+def fields_of_sample(database: DuckDBPyConnection, path: Path) -> tuple[str, ...] | None:
+    """
+    Return the fields that the first rows have, in alphabetical order; None if a scan of them could not be complete.
+
+    :raises duckdb.Error: when lines are no JSON objects
+    """
+    described = database.execute(f"DESCRIBE SELECT * FROM {_sampled(path)}").fetchall()
+    names = [str(name) for name, *_ in described]
+    spellings = {name.lower() for name in names}
+    # DuckDB numbers names that differ by case alone
+    doubtful = any(RENAMED.sub("", name).lower() in spellings - {name.lower()} for name in names)
+    return None if doubtful or any("\0" in name for name in names) else tuple(sorted(names))
+
+
+def _sampled(path: Path, rows: int | None = None) -> str:
+    """Return the table expression of lines whose fields DuckDB finds out from the first *rows* (else many)."""
+    options = "records=true, hive_partitioning=false, field_appearance_threshold=0, map_inference_threshold=-1"
+    return f"read_ndjson({sql.literal(path)}, sample_size={rows or SAMPLE_ROWS}, maximum_depth=1, {options})"
+
+
+def notices_others(database: DuckDBPyConnection, directory: Path) -> bool:
+    """Return whether this version of DuckDB refuses rows with a field that the first ones did not have."""
+    path = directory / "unseen.ndjson"
+    path.write_text('{"a":1}\n{"a":2,"b":3}\n', encoding="ascii")
+    try:
+        database.execute(f"SELECT count(a) FROM {_sampled(path, rows=1)}").fetchall()
+    except duckdb.InvalidInputException:
+        return True
+    finally:
+        path.unlink()
+    return False
 
 
 def _pointer(field: str) -> str:

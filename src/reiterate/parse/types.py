@@ -30,6 +30,9 @@ EXACT_DOUBLE = 2**53
 
 QUOTE = '"'
 
+CONTROL = r"\u00"
+"""How a control character begins in the JSON text of a value, the common ones apart: NUL and separators among them."""
+
 NOT_FINITE = r"[\[:,]\s*-?(NaN|Inf)"
 """Where a number that is none may stand in an object or array."""
 
@@ -172,6 +175,25 @@ def fits(j: str, type_: Type, wire: Wire) -> str:
             return f"(NOT {text} AND {kind(j, text=False)} & {HOLDS[type_]:d} <> 0)"
 
 
+def surely(j: str, type_: Type, wire: Wire) -> str | None:
+    """
+    Return a quick condition, null for null, under which a column of *type_* holds the value, and so does any database.
+
+    What does not fulfil it needs a closer look; for some types there is nothing that is quick.
+    """
+    match type_, wire:
+        case Type.TEXT, _:
+            return f"(starts_with({j}, '{QUOTE}') AND NOT contains({j}, '{CONTROL}'))"
+        case Type.BIGINT, _:
+            return f"regexp_full_match({j}, '-?[0-9]{{1,18}}')"
+        case Type.BOOLEAN, _:
+            return f"{j}::VARCHAR IN ('true', 'false')"
+        case Type.TIMESTAMP, Wire.PLAIN:
+            return f"CASE WHEN {j} IS NOT NULL THEN {instant_in(j)} IS NOT NULL END"
+        case _:
+            return None
+
+
 def value(j: str, s: str, type_: Type, wire: Wire) -> str:
     """Return a fitting value in the type of its column, from its JSON text or from its bare text."""
     match type_, wire:
@@ -202,7 +224,11 @@ def instant(s: str) -> str:
     # some are exported with a second fraction, of nothing (FACTS.md 7.2)
     mangled = rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{fraction})\.0+Z"
     utc = f"regexp_matches({s}, '(Z|[+-]00:?00)$')"
-    held = f"({s} BETWEEN '0001-01-02' AND '9999-12-31' OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
+    # a year in fewer digits is not read as one
+    held = (
+        f"substring({s}, 8, 1) = '-' AND ({s} BETWEEN '0001-01-02' AND '9999-12-31' "
+        f"OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
+    )
     return (
         f"CASE WHEN {held} THEN coalesce(try_strptime({s}, '{USUAL_INSTANT}'), "
         rf"CASE WHEN regexp_full_match({s}, '{iso}') "
@@ -214,7 +240,7 @@ def instant(s: str) -> str:
 
 def instant_in(j: str) -> str:
     """Return the instant that a text names, as JSON text: for the most usual spelling without taking it out."""
-    usual = f"{j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
+    usual = f"substring({j}, 9, 1) = '-' AND {j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
     return f"""coalesce(CASE WHEN {usual} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END, {instant(f"({j}->>'$')")})"""
 
 

@@ -8,9 +8,6 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import keyring
-import keyring.errors
-
 from reiterate.errors import SettingsError
 from reiterate.secret import HIDDEN
 from reiterate.settings import values
@@ -103,6 +100,8 @@ def _from_file(path: Path) -> str:
 
 
 def _from_keyring(name: str) -> str:
+    import keyring.errors  # noqa: PLC0415 (few keys stand there, and it takes long to come)
+
     accepted = f"the name of an entry in the keyring of this machine; add one: keyring set {KEYRING_SERVICE} NAME"
     try:
         found = keyring.get_password(KEYRING_SERVICE, name)
