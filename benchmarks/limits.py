@@ -73,7 +73,9 @@ def _sync(chosen: dict[str, Any]) -> Synced:
     *events, last = reiterate.sync(**chosen)
     if not isinstance(last, RunFinished):
         raise TypeError
-    return Synced(time.monotonic() - began, last, sum(isinstance(event, Loaded) for event in events))
+    return Synced(
+        time.monotonic() - began, last, sum(len(event.tasks) for event in events if isinstance(event, Loaded))
+    )
 
 
 def _year(days: int, directory: Path) -> Iterator[Figure]:

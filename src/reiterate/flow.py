@@ -181,6 +181,8 @@ class Batch:
     query: str
     source_rows: int
     """rows of the raw file, repetitions included"""
+    repeats: bool = False
+    """whether several rows of the raw file share an identity"""
     discarded: tuple[Column, ...] = ()
     """columns that these rows would have added, had their table's schema not been closed"""
 
@@ -201,7 +203,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A task is in the destination, rows and fact committed together."""
+    """
+    A task is in the destination, rows and fact committed together.
+
+    Small windows that had arrived are loaded at once, as the longer window that they are *joined* to; that is the task
+    then.
+    """
 
     task: Task
     rows: int
@@ -217,6 +224,12 @@ class Loaded:
     new_columns: tuple[Column, ...] = ()
     discarded: tuple[Column, ...] = ()
     """columns that were not added, by the table's schema policy"""
+    joined: tuple[Task, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that are done now: more than one if they were joined."""
+        return self.joined or (self.task,)
 
 
 # ── what else a run yields ───────────────────────────────────────────────────────────────────────────────────────────

@@ -9,32 +9,32 @@ Threads that read tasks while others load: which task goes by which lane, and ho
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import count
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
-from threading import Condition, Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from reiterate import extract, planner
+from reiterate import extract, joining, planner
 from reiterate.api import limit_of
 from reiterate.catalog.model import Export
-from reiterate.errors import ExportCut, ReiterateError, SourceError, SpoolError
-from reiterate.flow import Progress, RawFile, Started, Waiting
-from reiterate.windows import Window
+from reiterate.errors import ReiterateError, SourceError, SpoolError
+from reiterate.flow import Progress, RawFile, Started, Task, Waiting
+from reiterate.rates import Rates
+from reiterate.spool import STOPS_WITHIN_S, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from reiterate.api import Caller, Client, Pacer
+    from reiterate.api import Caller, Client
     from reiterate.catalog.model import Table, Type
     from reiterate.extract import JobBook
-    from reiterate.flow import Job, Task
+    from reiterate.flow import Job
 
 JOBS = "jobs"
 JOBS_AT_A_TIME = 4
@@ -43,10 +43,10 @@ JOBS_AT_A_TIME = 4
 READERS_PER_LIMIT = 2
 """Two requests of a kind at a time: while one is loaded, the other arrives."""
 
-READERS = 24
+AHEAD = 500
+"""So many small files may wait to be loaded without a place."""
 
-SHARES = 3
-"""No window takes more of the spool than one of so many, if it can be halved."""
+READERS = 24
 
 LOOKS_AHEAD = 500
 """Among so many waiting tasks the next one is chosen."""
@@ -55,7 +55,6 @@ VALUE_READERS = 8
 """Threads that read single values of metadata tables."""
 
 PROGRESS_EVERY_S = 0.2
-STOPS_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,27 @@ class Refused:
     error: ReiterateError
 
 
-Report = Parts | RawFile | Refused | Started | Progress | Waiting
+@dataclass(frozen=True)
+class Arrived:
+    """Tasks were read: one, or several small ones that make up a longer window, oldest first."""
+
+    raws: tuple[RawFile, ...]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The last report of a task, which until that was dealt with keeps its place in a *lane*, if any."""
+
+    report: Parts | RawFile | Refused
+    lane: str | None
+
+    @property
+    def task(self) -> Task:
+        return self.report.task
+
+
+Event = Started | Progress | Waiting
+Report = Parts | Arrived | Refused | Event
 
 
 class Readers:
@@ -82,7 +101,8 @@ class Readers:
     Threads that read tasks into *directory*, at most *spool_bytes* at a time.
 
     Iterating gives their reports, until all tasks are read, or raises Stopped soon after a stop, whatever they wait
-    for. A task keeps its place, and its room on the spool, until its last report was dealt with.
+    for. A task keeps its room on the spool until its last report was dealt with, and its place; but small windows let
+    others be read meanwhile, and when whoever iterates is ready for one, those that follow each other come with it.
     """
 
     def __init__(
@@ -95,14 +115,17 @@ class Readers:
         self._spool = Spool(spool_bytes, client.pacer)
         self._threads = ThreadPool(READERS)
         self._value_threads = ThreadPool(VALUE_READERS)
-        self._waiting: dict[str, list[Task]] = defaultdict(list)
-        self._reading: Counter[str] = Counter()
-        self._reports: SimpleQueue[tuple[str, Report]] = SimpleQueue()
-        self._rates = Rates()
+        self._reports: SimpleQueue[_Ended | Event] = SimpleQueue()
         self._files = count()
-        self._jobs_open = True
         self._declared: dict[str, Mapping[str, Type]] = {}
         self._declared_lock = Lock()
+        # what follows, threads that read change, too
+        self._lock = RLock()
+        self._waiting: dict[str, list[Task]] = defaultdict(list)
+        self._reading: Counter[str] = Counter()
+        self._under_way = self._ahead = 0
+        self._rates = Rates()
+        self._jobs_open = True
 
     def close(self) -> None:
         self._client.pacer.stop.set()
@@ -111,10 +134,11 @@ class Readers:
 
     def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
         """Read *tasks*, too, in their order: after those that wait, or before them if *first*."""
-        for task in reversed(tasks) if first else tasks:
-            self._rates.expect(task)
-            waiting = self._waiting[_lane(task)]
-            waiting.insert(0 if first else len(waiting), task)
+        with self._lock:
+            for task in reversed(tasks) if first else tasks:
+                self._rates.expect(task)
+                waiting = self._waiting[_lane(task)]
+                waiting.insert(0 if first else len(waiting), task)
         self._start()
 
     def give_up(self, jobs: Sequence[Job]) -> None:
@@ -125,51 +149,90 @@ class Readers:
     def drop(self, table: Table | None = None) -> list[Task]:
         """Forget the tasks, of *table* if given, that have not begun; return them."""
         dropped = []
-        for lane, tasks in self._waiting.items():
-            dropped += [task for task in tasks if table in {None, task.table}]
-            self._waiting[lane] = [task for task in tasks if table not in {None, task.table}]
+        with self._lock:
+            for lane, tasks in self._waiting.items():
+                dropped += [task for task in tasks if table in {None, task.table}]
+                self._waiting[lane] = [task for task in tasks if table not in {None, task.table}]
         return dropped
 
     def close_jobs(self) -> bool:
         """Use no more export jobs; return whether they were used until now."""
-        was_open, self._jobs_open = self._jobs_open, False
+        with self._lock:
+            was_open, self._jobs_open = self._jobs_open, False
         return was_open
 
-    def learn(self, raw: RawFile) -> list[tuple[Task, tuple[Task, ...]]]:
-        """Learn from *raw* how large its table is; return the tasks that were too large for that, with their pieces."""
-        self._rates.note(raw)
-        lane = _lane(raw.task)
-        if not self._rates.may_be_large(raw.task.table):
-            return []
-        cut = [
-            (task, pieces)
-            for task in self._waiting[lane]
-            if task.table is raw.task.table and len(pieces := planner.pieces(task, self._rates.size_bytes(task))) > 1
-        ]
-        for task, pieces in cut:
-            at = self._waiting[lane].index(task)
-            self._waiting[lane][at : at + 1] = pieces
-        return cut
+    def cut(self, table: Table) -> list[tuple[Task, tuple[Task, ...]]]:
+        """Return the tasks that are too large, by what was read of *table*, with the pieces that are read instead."""
+        with self._lock:
+            if not self._rates.may_be_large(table):
+                return []
+            waiting = self._waiting[limit_of(table.read.path).name]
+            cut = [
+                (task, pieces)
+                for task in waiting
+                if task.table is table and len(pieces := planner.pieces(task, self._rates.size_bytes(task))) > 1
+            ]
+            for task, pieces in cut:
+                at = waiting.index(task)
+                waiting[at : at + 1] = pieces
+            return cut
 
     def __iter__(self) -> Iterator[Report]:
-        while self._reading.total():
+        ended: deque[_Ended] = deque()
+        while self._under_way:
             self._client.pacer.check()
-            try:
-                lane, report = self._reports.get(timeout=STOPS_WITHIN_S)
-            except Empty:
-                continue
-            yield report
-            if isinstance(report, Parts | RawFile | Refused):
-                self._spool.release(report.task)
-                self._reading[lane] -= 1
-                self._start()
+            for report in self._heard(wait=not ended):
+                if isinstance(report, _Ended):
+                    ended.append(report)
+                else:
+                    yield report
+            if ended:
+                yield from self._dealt_with(ended)
+
+    def _heard(self, *, wait: bool) -> Iterator[_Ended | Event]:
+        """Yield what threads have reported; *wait* some time for it if there is nothing."""
+        with suppress(Empty):
+            yield self._reports.get(block=wait, timeout=STOPS_WITHIN_S)
+            for _ in range(self._reports.qsize()):
+                yield self._reports.get_nowait()
+
+    def _dealt_with(self, ended: deque[_Ended]) -> Iterator[Report]:
+        """Yield the first of the reports, with the files that can be loaded with it, and take them away."""
+        if not isinstance(raw := ended[0].report, RawFile):
+            yield raw
+            self._let_go([ended.popleft()])
+            return
+        raws = joining.neighbours(raw, (each.report for each in ended if isinstance(each.report, RawFile)))
+        together = joining.path_of(raws)
+        if len(raws) > 1 and not self._spool.take(together, sum(each.size_bytes for each in raws)):
+            raws = (raw,)
+        yield Arrived(raws)
+        self._spool.release(together)
+        done = {*map(id, raws)}
+        self._let_go([each for each in ended if id(each.report) in done])
+        others = [each for each in ended if id(each.report) not in done]
+        ended.clear()
+        ended.extend(others)
+
+    def _let_go(self, ended: Sequence[_Ended]) -> None:
+        with self._lock:
+            for each in ended:
+                self._spool.release(each.task)
+                self._under_way -= 1
+                if each.lane is None:
+                    self._ahead -= 1
+                else:
+                    self._reading[each.lane] -= 1
+        self._start()
 
     def _start(self) -> None:
-        for lane in (JOBS, *self._waiting):
-            places = JOBS_AT_A_TIME if lane == JOBS else READERS_PER_LIMIT
-            while self._reading[lane] < places and (task := self._next(lane)) is not None:
-                self._reading[lane] += 1
-                self._threads.apply_async(self._read, (task, lane))
+        with self._lock:
+            for lane in (JOBS, *self._waiting):
+                places = JOBS_AT_A_TIME if lane == JOBS else READERS_PER_LIMIT
+                while self._reading[lane] < places and (task := self._next(lane)) is not None:
+                    self._reading[lane] += 1
+                    self._under_way += 1
+                    self._threads.apply_async(self._read, (task, lane))
 
     def _next(self, lane: str) -> Task | None:
         """Take the task that *lane* should read next; nothing if none suits it."""
@@ -193,11 +256,29 @@ class Readers:
         return task.job is None or not self._jobs_open
 
     def _read(self, task: Task, lane: str) -> None:
-        self._reports.put((lane, Started(task)))
-        self._reports.put((lane, self._answer(task, lane)))
+        """Read *task*, and go on with others as long as what was read can wait without a place."""
+        following: Task | None = task
+        while following is not None:
+            self._reports.put(Started(following))
+            report = self._answer(following, lane)
+            following = self._following(report, lane)
+            self._reports.put(_Ended(report, lane if following is None else None))
 
-    def _answer(self, task: Task, lane: str) -> Report:
-        caller = self._client.caller(_Listener(task, lane, self._reports, self._spool))
+    def _following(self, report: Parts | RawFile | Refused, lane: str) -> Task | None:
+        """Return what is read in the place of a task that has ended, before its report was dealt with; if anything."""
+        if not isinstance(report, RawFile):
+            return None
+        with self._lock:
+            self._rates.note(report)
+            if not joining.may_join(report) or self._ahead >= AHEAD or self._rates.may_be_large(report.task.table):
+                return None
+            if (task := self._next(lane)) is not None:
+                self._under_way += 1
+                self._ahead += 1
+            return task
+
+    def _answer(self, task: Task, lane: str) -> Parts | RawFile | Refused:
+        caller = self._client.caller(_Listener(task, self._reports, self._spool))
         target = self._directory / f"{next(self._files):06d}.ndjson"
         try:
             if (parts := extract.parts(task, caller)) is not None:
@@ -242,122 +323,20 @@ def _lane(task: Task) -> str:
 EXPORTS = limit_of(Export("").path).name
 
 
-class Rates:
-    """How many bytes tables have for a second of their time, by what this run has read."""
-
-    def __init__(self) -> None:
-        self._size_bytes: Counter[str] = Counter()
-        self._seconds: Counter[str] = Counter()
-        self._longest: dict[str, Task] = {}
-
-    def expect(self, task: Task) -> None:
-        """Note that *task* will be read."""
-        longest = self._longest.get(task.table.name)
-        if isinstance(task.scope, Window) and (longest is None or task.scope.length > _length(longest)):
-            self._longest[task.table.name] = task
-
-    def may_be_large(self, table: Table) -> bool:
-        """Return whether the longest window of *table* that was expected should be read in pieces."""
-        longest = self._longest.get(table.name)
-        return longest is not None and len(planner.pieces(replace(longest, job=None), self.size_bytes(longest))) > 1
-
-    def note(self, raw: RawFile) -> None:
-        if isinstance(raw.task.scope, Window):
-            self._size_bytes[raw.task.table.name] += raw.size_bytes
-            self._seconds[raw.task.table.name] += round(raw.task.scope.length.total_seconds())
-
-    def size_bytes(self, task: Task) -> float | None:
-        """Return how much *task* will be: by this run, or by what the planner knew of earlier ones."""
-        if (seconds := self._seconds[task.table.name]) and isinstance(task.scope, Window):
-            return self._size_bytes[task.table.name] / seconds * task.scope.length.total_seconds()
-        return task.size_bytes
-
-    def weight(self, task: Task) -> tuple[bool, float]:
-        """Return what sorts tasks by their size; those of unknown size come last, by their length."""
-        size_bytes = self.size_bytes(task)
-        if size_bytes is None and isinstance(task.scope, Window):
-            return True, task.scope.length.total_seconds()
-        return False, size_bytes or 0.0
-
-
-def _length(task: Task) -> timedelta:
-    return task.scope.length if isinstance(task.scope, Window) else timedelta()
-
-
-class Spool:
-    """
-    Bounds what lies on the spool.
-
-    Who comes when it is full waits until others are loaded. When all who have something there wait, nobody would ever
-    be: then the largest window gives way, or, without one, whatever is largest. A window that takes more than its share
-    gives way at once: in pieces it needs less memory, and leaves room for others.
-    """
-
-    def __init__(self, limit_bytes: int, pacer: Pacer) -> None:
-        self._limit_bytes = limit_bytes
-        self._pacer = pacer
-        self._held: dict[Task, int] = {}
-        self._waiting: set[Task] = set()
-        self._changed = Condition()
-
-    def hold(self, task: Task, size_bytes: int) -> None:
-        """
-        Note that so much of *task* is there; return once all fits.
-
-        :raises ExportCut: when *task* must give way
-        """
-        with self._changed:
-            self._held[task] = size_bytes
-            if size_bytes > self._limit_bytes / SHARES and task.halves():
-                self._let_go(task)
-                raise self._cut(task)
-            while sum(self._held.values()) > self._limit_bytes:
-                self._waiting.add(task)
-                if self._gives_way() == task:
-                    self._let_go(task)
-                    raise self._cut(task)
-                self._changed.wait(STOPS_WITHIN_S)
-                self._pacer.check()
-            self._waiting.discard(task)
-
-    def _cut(self, task: Task) -> ExportCut:
-        return ExportCut(
-            "The raw files do not fit on the spool.",
-            hint="It is read in smaller windows if it can be; else raise `spool_in_gb`.",
-            spool_in_gb=self._limit_bytes / 1e9,
-            table=task.table.name,
-        )
-
-    def _gives_way(self) -> Task | None:
-        if self._held.keys() != self._waiting:
-            return None
-        return max(self._held, key=lambda task: (isinstance(task.scope, Window), self._held[task]))
-
-    def _let_go(self, task: Task) -> None:
-        self._held.pop(task, None)
-        self._waiting.discard(task)
-        self._changed.notify_all()
-
-    def release(self, task: Task) -> None:
-        with self._changed:
-            self._let_go(task)
-
-
 class _Listener:
     """Passes on how the requests of one task fare, not too often, and holds them back while the spool is full."""
 
-    def __init__(self, task: Task, lane: str, reports: SimpleQueue[tuple[str, Report]], spool: Spool) -> None:
+    def __init__(self, task: Task, reports: SimpleQueue[_Ended | Event], spool: Spool) -> None:
         self._task = task
-        self._lane = lane
         self._reports = reports
         self._spool = spool
         self._told_at = 0.0
 
     def waiting(self, seconds: float, reason: str) -> None:
-        self._reports.put((self._lane, Waiting(self._task, seconds, reason)))
+        self._reports.put(Waiting(self._task, seconds, reason))
 
     def progress(self, rows: int, size_bytes: int) -> None:
         self._spool.hold(self._task, size_bytes)
         if (now := time.monotonic()) - self._told_at >= PROGRESS_EVERY_S:
             self._told_at = now
-            self._reports.put((self._lane, Progress(self._task, rows, size_bytes)))
+            self._reports.put(Progress(self._task, rows, size_bytes))

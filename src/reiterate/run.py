@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from reiterate import planner
+from reiterate import joining, planner
 from reiterate.api import limit_of
 from reiterate.errors import (
     ExportCut,
@@ -52,7 +52,7 @@ from reiterate.flow import (
 )
 from reiterate.ledger import Fact, Refusal
 from reiterate.parse import Parser
-from reiterate.readers import Parts, Readers, Refused
+from reiterate.readers import Arrived, Parts, Readers, Refused
 from reiterate.tally import Tally
 from reiterate.windows import Window
 
@@ -154,10 +154,10 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     if not parts:
                         _leave_empty(walk, parser, task, run_id)
                     yield _discovered(walk, readers, task, parts)
-                case RawFile() as raw:
-                    cuts[raw.task.table.name] = 0
-                    yield from (Split(task, pieces, None) for task, pieces in readers.learn(raw))
-                    yield _load(walk.sink, parser, raw, run_id)
+                case Arrived(raws):
+                    cuts[raws[0].task.table.name] = 0
+                    yield from (Split(task, pieces, None) for task, pieces in readers.cut(raws[0].task.table))
+                    yield from _loads(walk, parser, raws, run_id)
                 case Refused(_, Stopped() as stopped):
                     raise stopped
                 case Refused(task, error) if planner.may_be_missing(task, error, walk.sink.ledger()):
@@ -224,15 +224,29 @@ def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
     path.touch()
     whole = replace(task, scope=Whole(), write=Write.MERGE, job=None)
     raw = RawFile(whole, path, 0, 0, 0, walk.clock(), 0.0, "direct", path.stat().st_mtime_ns)
-    _load(walk.sink, parser, raw, run_id)
+    _load(walk.sink, parser, (raw,), run_id)
 
 
-def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Failed:
+def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Iterator[Loaded | Failed]:
+    """Load *raws* at once; if that does not work, in halves, so that only what cannot be loaded fails."""
+    outcome = _load(walk.sink, parser, raws, run_id)
+    if isinstance(outcome, Loaded) or len(raws) == 1:
+        yield outcome
+        return
+    for some in (raws[: len(raws) // 2], raws[len(raws) // 2 :]):
+        walk.client.pacer.check()
+        yield from _loads(walk, parser, some, run_id)
+
+
+def _load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Loaded | Failed:
     began = time.monotonic()
-    task = raw.task
+    task = raws[0].task
     try:
-        raw.check_unchanged()
+        raw = joining.joined(raws)
+        task = raw.task
         batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
+        if len(raws) > 1 and not parser.apart(batch, raws):
+            return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
         fact = Fact(
             run_id=run_id,
             table=task.table.name,
@@ -249,8 +263,11 @@ def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Fai
     except (SourceError, LoadError) as error:
         return Failed(task, error)
     finally:
-        for file in raw.path.parent.glob(f"{raw.path.stem}.*"):
+        path = joining.path_of(raws)
+        for file in path.parent.glob(f"{path.stem}.*"):
             file.unlink(missing_ok=True)
+    for each in raws:
+        each.path.unlink(missing_ok=True)
     return Loaded(
         task=task,
         rows=batch.source_rows,
@@ -263,4 +280,5 @@ def _load(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> Loaded | Fai
         load_seconds=time.monotonic() - began,
         new_columns=outcome.new_columns,
         discarded=batch.discarded,
+        joined=tuple(each.task for each in raws) if len(raws) > 1 else (),
     )

@@ -72,8 +72,8 @@ class Tally:
 def _with(so_far: TableSummary, event: Loaded) -> TableSummary:
     return replace(
         so_far,
-        tasks=so_far.tasks + 1,
-        left=so_far.left - 1,
+        tasks=so_far.tasks + len(event.tasks),
+        left=so_far.left - len(event.tasks),
         rows=so_far.rows + event.rows,
         added=so_far.added + event.added,
         changed=so_far.changed + event.changed,

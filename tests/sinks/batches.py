@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from reiterate import joining
 from reiterate.catalog import TABLES
 from reiterate.flow import Part, RawFile, Task, Whole, Write
 from reiterate.ledger import Fact
@@ -136,6 +137,16 @@ def fact(of: Batch, read_at: datetime = READ_AT) -> Fact:
 def load(sink: Sink, task: Task, *rows: Row) -> Outcome:
     """Bring *rows* into *sink*, all the way."""
     made = batch(sink, task, rows)
+    return sink.load(made, fact(made))
+
+
+def load_joined(sink: Sink, read: Iterable[tuple[Task, Iterable[Row]]]) -> Outcome:
+    """Bring the rows of windows that follow each other, oldest first, into *sink* at once."""
+    raws = [written(task, sink.spool, rows) for task, rows in read]
+    raw = joining.joined(raws)
+    with closing(Parser(sink.spool)) as parser:
+        made = parser.parse(raw, sink.columns(raw.task.table), most_columns=sink.most_columns)
+        assert parser.apart(made, raws)
     return sink.load(made, fact(made))
 
 

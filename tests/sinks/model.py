@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -149,6 +150,20 @@ def users(draw: st.DrawFn) -> Users:
     return Users(
         first, last, draw(st.dictionaries(st.sampled_from(EMAILS), st.integers(first, last - 1))), draw(COLOURS)
     )
+
+
+@st.composite
+def neighbours(draw: st.DrawFn) -> list[Clicks] | list[Users]:
+    """Windows that follow each other."""
+    edges = sorted(draw(st.sets(st.integers(0, 8), min_size=2, max_size=5)))
+    pairs, colours, minutes = [*pairwise(edges)], [draw(COLOURS) for _ in edges], st.integers
+    if draw(st.booleans()):
+        found = [draw(st.dictionaries(st.sampled_from(EMAILS), minutes(one, other - 1))) for one, other in pairs]
+        return [Users(*pair, each, colour) for pair, each, colour in zip(pairs, found, colours, strict=False)]
+    rows = [
+        draw(st.lists(st.tuples(minutes(one, other - 1), st.sampled_from("ab")), max_size=5)) for one, other in pairs
+    ]
+    return [Clicks(*pair, tuple(each), colour) for pair, each, colour in zip(pairs, rows, colours, strict=False)]
 
 
 LIST_IDS = st.integers(1, 3)

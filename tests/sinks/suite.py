@@ -38,6 +38,7 @@ from tests.sinks.batches import (
     first_read,
     listed,
     load,
+    load_joined,
     load_lines,
     members,
     numbers,
@@ -801,6 +802,25 @@ class SinkSuite:
         (spool / "left behind.ndjson").write_text("x")
         with closing(place.open()):
             assert [] == list(spool.iterdir())
+
+    # ── windows that are loaded at once ──────────────────────────────────────────────────────────────────────────────
+
+    def test_windows_at_once(self, place: Destination) -> None:
+        """Windows that are loaded at once leave the rows of all of them, and one fact; so they do when read again."""
+        red, blue = click("10:30", "m2", colour="red"), click("11:00", colour=5)
+        same_second = [click("10:10", "m1"), click("10:10", "m1")]
+        with closing(place.open()) as sink:
+            first = [(first_read("10:00", "11:00"), [*same_second, red]), (first_read("11:00", "12:00"), [blue])]
+            assert (4, 0, 0) == numbers(load_joined(sink, first))
+        assert same("email_click", [*same_second, red, blue]) == place.has("email_click")
+        late, green = click("11:30", "m3"), click("11:00", colour="green")
+        with closing(place.open()) as sink:
+            second = [(again("10:30", "11:00"), [red]), (again("11:00", "12:00"), [green, late])]
+            assert (1, 1, 0) == numbers(load_joined(sink, second))
+        assert same("email_click", [*same_second, red, green, late]) == place.has("email_click")
+        windows = [(fact.window, fact.rows) for fact in place.facts("email_click")]
+        expected = [(first_read("10:00", "12:00").scope, 4), (again("10:30", "12:00").scope, 3)]
+        assert sorted(expected, key=str) == sorted(windows, key=str)
 
     # ── any sequence of loads ────────────────────────────────────────────────────────────────────────────────────────
 

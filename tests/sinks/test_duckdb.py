@@ -8,14 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.flow import Column, Status
+from reiterate.flow import Column, Status, Write
 from reiterate.sinks import DuckDBSink, TableState
 from tests import replica
-from tests.sinks.batches import again, at, batch, click, fact, first_read, listed, load, members, numbers, same
+from tests.sinks import model
+from tests.sinks.batches import (
+    again,
+    at,
+    batch,
+    click,
+    fact,
+    first_read,
+    listed,
+    load,
+    load_joined,
+    members,
+    numbers,
+    same,
+)
 from tests.sinks.suite import RUN, Destination, OneByOne, SinkSuite, hold, process
 
 if TYPE_CHECKING:
@@ -127,6 +143,38 @@ def test_a_column_that_a_person_dropped(file: File) -> None:
     file.sql("ALTER TABLE iterable.iterable.email_click DROP COLUMN colour")
     assert (0, 1, 0) == numbers(file.load(again("10:00", "11:00"), click("10:00", colour="red")))
     assert same("email_click", [click("10:00", colour="red"), click("10:01")]) == file.has("email_click")
+
+
+def test_a_column_that_comes_back_otherwise(file: File) -> None:
+    """What is on record of a column that a person dropped is renewed when it comes back with another type."""
+    file.load(first_read("10:00", "11:00"), click("10:00", colour="red"))
+    file.sql("ALTER TABLE iterable.iterable.email_click DROP COLUMN colour")
+    outcome = file.load(again("10:00", "11:00"), click("10:00", colour=5))
+    assert ["colour"] == [column.name for column in outcome.new_columns]
+    file.load(again("10:00", "11:00"), click("10:01", colour="blue"))
+    assert same("email_click", [click("10:00", colour=5), click("10:01", colour="blue")]) == file.has("email_click")
+
+
+@given(st.lists(model.neighbours(), min_size=1, max_size=3))
+@settings(derandomize=True, deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_windows_at_once_are_windows_one_by_one(
+    file: File, reads: list[list[model.Clicks] | list[model.Users]]
+) -> None:
+    """Whether windows are loaded at once or one by one, the rows are the same, and what is told of them."""
+    at_once, one_by_one, loaded = file.fresh(), file.fresh(), set()
+    models = model.Model(), model.Model()
+    with closing(at_once.open()) as some, closing(one_by_one.open()) as others:
+        for read in reads:
+            tasks = [models[0].task(step) for step in read]
+            anew = all(task.write is Write.APPEND for task, _ in tasks)
+            write = Write.APPEND if anew else Write.MERGE
+            outcome = load_joined(some, [(replace(task, write=write), rows) for task, rows in tasks])
+            each = [load(others, task, *rows) for task, rows in map(models[1].task, read)]
+            assert sum(one.added for one in each) == outcome.added
+            loaded.add(tasks[0][0].table.name)
+    for table in loaded:
+        assert one_by_one.has(table) == at_once.has(table)
+        assert sum(fact.rows for fact in one_by_one.facts(table)) == sum(fact.rows for fact in at_once.facts(table))
 
 
 def test_types(file: File) -> None:

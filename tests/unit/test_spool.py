@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from reiterate.api import Pacer
 from reiterate.catalog import TABLES
 from reiterate.errors import ExportCut, Stopped
 from reiterate.flow import Part, Task, Write
-from reiterate.readers import Spool
+from reiterate.spool import Spool
 from tests.unit.test_planner import window
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ def test_what_never_fits_is_told() -> None:
     with pytest.raises(ExportCut, match="do not fit") as told:
         spool().hold(members(1), LIMIT + 1)
     assert "spool_in_gb" in str(told.value)
+
+
+def test_a_file_of_ours_takes_only_what_is_free() -> None:
+    """What is made beside raw files has room, or is not made; when it goes, others come."""
+    place = spool()
+    place.hold(opens(1), 60)
+    together, another = Path("together"), Path("another")
+    assert not place.take(together, 41)
+    assert place.take(together, 40)
+    assert not place.take(another, 1)
+    place.release(together)
+    place.hold(opens(2), 30)
+    assert place.take(another, 10)
 
 
 def test_a_stop_ends_the_wait() -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reiterate.flow import Event
 
 START = "/api/export/start"
+EDGES = ("startDateTime", "endDateTime")
 WORLD = WorldOptions(days=6, events_per_day=300, seed=21)
 EXPORTS = [name for name in DOCUMENTED if isinstance(TABLES[name].read, Export)]
 
@@ -50,8 +51,9 @@ def sync(simulator: Simulator, file: Path, **others: Any) -> tuple[list[Event], 
 
 
 def lanes(file: Path) -> dict[str, int]:
-    """Return how many windows went by each lane, as the ledger has it."""
-    return dict(replica.execute(file, "SELECT lane, count(*) FROM _reiterate_reads GROUP BY 1"))
+    """Return how many seconds were read by each lane, as the ledger has it."""
+    length_s = "sum(epoch(window_end) - epoch(window_start))"
+    return dict(replica.execute(file, f"SELECT lane, {length_s} FROM _reiterate_reads GROUP BY 1"))
 
 
 def open_jobs(file: Path) -> int:
@@ -66,7 +68,8 @@ def test_both_lanes_are_used(simulator: Simulator, tmp_path: Path) -> None:
     assert Status.SUCCEEDED is last.status
     assert {} == replica.differences(file, simulator, EXPORTS)
     assert {"direct", "jobs"} == lanes(file).keys()
-    assert lanes(file)["jobs"] == len(simulator.jobs)
+    exported = [[datetime.fromisoformat(job.params[edge]) for edge in EDGES] for job in simulator.jobs]
+    assert lanes(file)["jobs"] == sum((end - first).total_seconds() for first, end in exported)
     assert {"completed"} == {job.state for job in simulator.jobs}
     assert 0 == open_jobs(file)
 

@@ -110,6 +110,7 @@ class Client:
         self._gateway = gateway
         self._other_address = other_address
         self._prefix = urlsplit(address).path
+        self._headers = {"Accept-Encoding": "gzip", "User-Agent": f"reiterate/{version('reiterate')}"}
         self.reached = False
         """whether Iterable ever answered; until then nobody waits long for it"""
         self._pool = _pool(gateway, ca_bundle)
@@ -185,11 +186,7 @@ class Client:
                 method,
                 url,
                 body=body,
-                headers={
-                    **headers,
-                    "Accept-Encoding": "gzip",
-                    "User-Agent": f"reiterate/{version('reiterate')}",
-                },
+                headers={**headers, **self._headers},
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=silence_s),
                 preload_content=False,
                 redirect=False,

@@ -87,6 +87,7 @@ def as_dict(event: Event) -> dict[str, Any]:
             return said | {"error": str(error)}
         case Loaded():
             return said | {
+                "tasks": len(event.tasks),
                 "rows": event.rows,
                 "added": event.added,
                 "changed": event.changed,
@@ -231,7 +232,8 @@ class Board:
                     self._add(half)
                 self._lane(task).done -= _weight(task)
             case Loaded(task):
-                self._end(task)
+                for each in event.tasks:
+                    self._end(each)
                 self._lane(task).rows += event.rows
                 self._lane(task).added += event.added
                 self._lane(task).size_bytes += event.size_bytes

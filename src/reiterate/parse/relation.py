@@ -27,6 +27,7 @@ from reiterate.catalog.model import ByEvent, ByFirst, Field, Type, Wire
 from reiterate.errors import MalformedRow, SchemaFrozen, SourceError, SpoolError
 from reiterate.flow import Batch, Column
 from reiterate.parse import columns, identity, types
+from reiterate.parse.apart import apart
 from reiterate.parse.mend import NUL, RAW, mend
 from reiterate.parse.scan import Scan, fields_of_sample, notices_others
 from reiterate.parse.types import Kind
@@ -118,6 +119,10 @@ class Parser:
                 self._database.close()
                 self._database = self._open()
 
+    def apart(self, batch: Batch, raws: Sequence[RawFile]) -> bool:
+        """Return whether it is sure that no row of one of *raws*, which are *batch* together, is a row of another."""
+        return apart(self._database, batch, raws)
+
     def _with_room(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         """Parse *raw* with all processors; with one if there is no memory for what several have under way."""
         self._database.execute("RESET threads")
@@ -189,6 +194,7 @@ class Parser:
             cursor_range=look.cursor_range,
             query=_query(raw.task, path, settled, look, repeated, every, plan.together),
             source_rows=look.rows,
+            repeats=repeated is not None,
             discarded=discarded,
         )
 

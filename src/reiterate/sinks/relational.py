@@ -287,12 +287,16 @@ class RelationalSink(ABC):
         there = {name: place for place, name in enumerate(self._column_names(table))}
         if not there:
             return ()
+        columns = [column for column in self._recorded(table) if column.name in there]
+        return tuple(sorted(columns, key=lambda column: there[column.name]))
+
+    def _recorded(self, table: str) -> set[Column]:
+        """Return the columns that are on record, whether or not a person has dropped them."""
         found = self._rows(
             f"""SELECT column_name, type, source_field, variant FROM {self._name(COLUMNS)}
                 WHERE table_name = {sql.literal(table)}"""
         )
-        columns = (Column(name, Type(type_), field, variant) for name, type_, field, variant in found if name in there)
-        return tuple(sorted(columns, key=lambda column: there[column.name]))
+        return {Column(name, Type(type_), field, variant) for name, type_, field, variant in found}
 
     def begin(self, run: Run) -> None:
         others = self._rows(
@@ -400,21 +404,21 @@ class RelationalSink(ABC):
         """Record the columns of the table that is as wide as the batch; return those that are new to one that was."""
         table = self._called(batch.task.table)
         of_table = f"table_name = {sql.literal(table)}"
-        recorded = {column.name for column in self.columns(batch.task.table)}
+        recorded = self._recorded(table)
         for column in batch.columns:
-            if column.name not in recorded:
+            if column not in recorded:
                 # the record of a column that a person dropped
                 name = sql.literal(column.name)
                 self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name = {name}")
                 values = (table, column.field, column.name, column.type, column.variant, since)
                 self._do(self._insertion(COLUMNS, values))
-        return tuple(column for column in batch.columns if recorded and column.name not in recorded)
+        return tuple(column for column in batch.columns if recorded and column not in recorded)
 
     def _widen(self, batch: Batch) -> None:
         """Make the table, or the columns that it lacks."""
         table = self._called(batch.task.table)
         types = {column.name: column.type for column in batch.columns}
-        if not self._there(table):
+        if not (there := self._column_names(table)):
             # a table that a person dropped starts anew; its facts went with it
             for own in (READS, COLUMNS, REFUSALS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
@@ -422,14 +426,17 @@ class RelationalSink(ABC):
             cursor = batch.task.table.cursor
             self._make(table, types, by=names[cursor] if cursor else None)
             self._lay_out(batch.task.table, self._name(table), names)
-        self._make_as_wide(table, types)
+            return
+        self._add_columns(table, types, there)
 
     def _make_as_wide(self, table: str, columns: Mapping[str, Type]) -> None:
         """Give a table those of *columns* that it lacks; make it if it is not there."""
-        there = {*self._column_names(table)}
-        if not there:
+        if there := self._column_names(table):
+            self._add_columns(table, columns, there)
+        else:
             self._make(table, columns)
-            return
+
+    def _add_columns(self, table: str, columns: Mapping[str, Type], there: Collection[str]) -> None:
         for name, type_ in columns.items():
             if name not in there:
                 self._add_column(table, name, type_)
