@@ -11,11 +11,14 @@ makes tables and plots anew.
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import reiterate
 from benchmarks import flame, growth, limits, memory, peers, report, startup, throughput
 from benchmarks.figures import Results
 
@@ -45,6 +48,8 @@ def main() -> None:
         parser.error(f"there is no part {', '.join(sorted(strange))}")
     if missing := [program for program in ("curl", "git") if not shutil.which(program)]:
         parser.error(f"{' and '.join(missing)} must be installed")
+    # as pip does for whoever installs a package
+    compileall.compile_dir(Path(reiterate.__path__[0]), quiet=1)
     results = Results.read(asked.scale)
     results.directory.mkdir(parents=True, exist_ok=True)
     for part in asked.parts or [*PARTS, "flame"]:

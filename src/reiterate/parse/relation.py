@@ -4,9 +4,11 @@ From a raw file to a batch: look at all rows once, settle columns and identity, 
     raw file ─► fields ─► kinds of values, range of the cursor ─► columns ─► query
                    └────► rows that share an identity ──────────────────────┘
 
-Nothing is inferred from a sample, and nothing of the file is held in memory. Of a large file it is hoped that its first
-rows have all fields, which saves a pass over it: DuckDB notices when that is not so, and then the fields are looked for.
-In the same way most values are checked by a quick condition, and only fields that do not fulfil it are looked at closely.
+Nothing is inferred from a sample, and nothing of the file is held in memory.
+
+Of a large file it is hoped that its first rows have all fields, which saves a pass over it: DuckDB notices when that is
+not so, and then the fields are looked for. In the same way most values are checked by a quick condition, and only
+fields with values that do not fulfil it are looked at closely.
 """
 
 from __future__ import annotations

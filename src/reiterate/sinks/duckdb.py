@@ -75,6 +75,14 @@ class DuckDBDatabase(RelationalSink):
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         return self._database.execute(query).fetchall()
 
+    def _column_names(self, table: str) -> list[str]:
+        # twice as fast as information_schema
+        found = self._rows(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
+            f"AND schema_name = {sql.literal(self.dataset)} AND table_name = {sql.literal(table)} ORDER BY column_index"
+        )
+        return [name for (name,) in found]
+
     def _do(self, statement: str) -> int:
         found = self._database.execute(statement).fetchall()
         return int(found[0][0]) if found else 0
