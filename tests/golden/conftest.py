@@ -39,5 +39,5 @@ def parser(request: pytest.FixtureRequest, spool: Path) -> Iterator[Parser]:
         with closing(Parser(spool)) as parser:
             if request.param == "hoping":
                 patch.setattr(parser, "_unforeseen", Forgetful())
-                patch.setattr(parser, "_unusual", Forgetful())
+                patch.setattr(parser._looks, "_unusual", Forgetful())
             yield parser

@@ -1,0 +1,155 @@
+"""The columns of a table, by those that it has and by the kinds of the values that come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reiterate.catalog.model import Field, Type, Wire
+from reiterate.errors import SchemaFrozen
+from reiterate.flow import Column
+from reiterate.parse import columns, types
+from reiterate.parse.mend import NUL, RAW
+from reiterate.parse.types import Kind
+from reiterate.shape import CustomFields, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from reiterate.flow import Task
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A column, and which values of its field go there: those that fit the field's first column, or the *rest*."""
+
+    column: Column
+    wire: Wire
+    main: Column
+    rest: bool
+    """whether some values of the field do not fit its first column"""
+
+
+class Plan:
+    """The columns of one table, before and after a file was looked at."""
+
+    together: frozenset[str] = frozenset()
+    """fields without a column of their own that share one as an object, once all is settled"""
+
+    def __init__(
+        self, task: Task, there: tuple[Column, ...], declared: Mapping[str, Type], most_columns: int | None
+    ) -> None:
+        self._table = task.table
+        self._most_columns = most_columns
+        self._shape = task.shape
+        self._declared = declared
+        self._there = {*there}
+        needed = task.table.needed
+        self._known = [
+            column
+            for column in columns.with_catalog(task.table, there, task.shape)
+            if column.field is None or column.field in needed or task.shape.wants(column.field)
+        ]
+        self._main = {column.field: column for column in self._known if column.field is not None and not column.variant}
+
+    def surely(self, field: str, j: str) -> str | None:
+        """Return a quick condition under which the known column of a field holds a value; None if there is none."""
+        main = self._main.get(field)
+        return None if main is None else types.surely(j, main.type, self._wire(field))
+
+    def sure_kind(self, field: str) -> Kind:
+        """Return what values are that fulfil the quick condition."""
+        return Kind.BOOLEAN if self._main[field].type is Type.BOOLEAN else Kind.FITTING
+
+    def kind(self, field: str, j: str) -> str:
+        """Return the expression that tells what a value is, and whether its known column holds it."""
+        return f"(CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE {self._kind(field, j)} END)"
+
+    def _kind(self, field: str, j: str) -> str:
+        main = self._main.get(field)
+        if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
+            return types.kind(j)
+        fits = types.fits(j, main.type, self._wire(field))
+        fitting = f"{Kind.FITTING:d}"
+        if main.type is Type.JSON:
+            fitting = f"{fitting} + {types.unfit(j)}"
+        other = types.kind(j, text=main.type is not Type.TEXT)
+        return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {other} END"
+
+    def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
+        """
+        Return all columns of the table, the known ones, then the new ones that *kinds* ask for, and those left out.
+
+        :raises SchemaFrozen: when there are new ones that may not be
+        """
+        found = {column.name: column for column in self._known}
+        raw = {field.removeprefix(RAW) for field in kinds if field.startswith(RAW)}
+        kinds = {field: kind for field, kind in kinds.items() if not field.startswith(RAW)} | {
+            field: kinds.get(field, Kind(0)) for field in raw
+        }
+        filled = {field for field, kind in kinds.items() if kind or field in raw}
+        new = filled - self._main.keys()
+        self.together = self._without_column(new, found.values())
+        if self.together:
+            found.setdefault(columns.CUSTOM_FIELDS.name, columns.CUSTOM_FIELDS)
+            kinds = {field: kind for field, kind in kinds.items() if field not in self.together}
+            raw -= self.together
+            new -= self.together
+        mains = dict(self._main)
+        # fields that are declared and did not come yet have their names, too: the order of arrival does not matter
+        expected = [field for field in self._declared if field not in self._main]
+        names = columns.named({*new, *expected}, found.keys(), self._shape)
+        for field in sorted(new):
+            kind = kinds[field] or Kind.TEXT
+            mains[field] = Column(names[field], types.type_of(kind, self._declared.get(field)), field)
+            found[names[field]] = mains[field]
+        for field in raw:
+            beside = columns.raw(mains[field])
+            found.setdefault(beside.name, beside)
+        rest = {
+            field: types.rest(kinds.get(field, Kind(0)), main.type, self._wire(field)) for field, main in mains.items()
+        }
+        for field, left in rest.items():
+            for kind in left:
+                beside = columns.variant(mains[field], types.TYPE_OF[kind])
+                found.setdefault(beside.name, beside)
+        discarded = self._refused(found.values(), filled)
+        return [
+            Settled(
+                column,
+                wire=self._wire(column.field),
+                main=column if column.field is None else mains[column.field],
+                rest=column.field is not None and bool(rest.get(column.field)),
+            )
+            for column in found.values()
+            if column not in discarded
+        ], tuple(column for column in discarded if column.field is None or column.field in filled)
+
+    def _without_column(self, new: set[str], found: Collection[Column]) -> frozenset[str]:
+        """Return the new fields that get no column of their own: by a person's wish, or for want of room."""
+        if self._shape.custom_fields is CustomFields.JSON:
+            return frozenset(new)
+        if self._most_columns is None:
+            return frozenset()
+        room = self._most_columns - sum(not column.variant for column in found)
+        if len(new) > room:
+            room -= columns.CUSTOM_FIELDS not in found
+            return frozenset(sorted(new)[max(room, 0) :])
+        return frozenset()
+
+    def _refused(self, wanted: Iterable[Column], filled: Collection[str]) -> list[Column]:
+        """Return the columns that a table that is there may not get; a table that is new gets all."""
+        if self._shape.policy is Policy.EVOLVE or not self._there:
+            return []
+        needed = self._table.needed
+        refused = [
+            column for column in wanted if column not in self._there and (column.variant or column.field not in needed)
+        ]
+        changes = [column.name for column in refused if column.field is None or column.field in filled]
+        if changes and self._shape.policy is Policy.FREEZE:
+            raise SchemaFrozen(table=self._table.name, new_columns=", ".join(changes))
+        return refused
+
+    def _wire(self, field: str | None) -> Wire:
+        known = self._table.field(field) if field is not None else None
+        return (known or Field("")).wire

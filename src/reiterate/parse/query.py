@@ -1,0 +1,143 @@
+"""The rows of a raw file, typed, each once, as DuckDB SQL."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from reiterate import sql
+from reiterate.catalog.model import ByEvent, ByFirst, Type, Wire
+from reiterate.parse import columns, identity, types
+from reiterate.parse.mend import RAW
+from reiterate.parse.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from reiterate.catalog.model import Table
+    from reiterate.flow import Column, Task
+    from reiterate.parse.look import Look
+    from reiterate.parse.plan import Settled
+    from reiterate.parse.scan import Form
+
+READ_AS: dict[Type, Form] = {Type.BIGINT: "BIGINT", Type.DOUBLE: "DOUBLE", Type.BOOLEAN: "BOOLEAN"}
+"""Types whose values the database can read as such."""
+
+SAME, OCCURRENCE = sql.name("same row"), sql.name("occurrence number")
+"""Helper columns; no table's column has a space in its name."""
+
+
+def query(
+    task: Task,
+    path: Path,
+    settled: list[Settled],
+    look: Look,
+    repeated: Path | None,
+    every: Collection[str],
+    together: Collection[str],
+) -> str:
+    """
+    Return the rows of the lines of *path*, as a query.
+
+    *settled* are the columns of the table, *repeated* is a file of hashes of identities that several rows share; *every*
+    field that occurs is there, and those that are *together* share one column.
+    """
+    table, kinds = task.table, look.kinds
+    there = {field for field, kind in kinds.items() if kind}
+    identifying = {*identity.fields(table)}
+    forms = {str(one.main.field): _form(one, identifying) for one in settled if not columns.is_raw(one.column)}
+    own_columns = {one.column.field for one in settled}
+    used = [
+        field
+        for field in kinds
+        if (field in there and field.removeprefix(RAW) in own_columns) or field.removeprefix(RAW) in identifying
+    ]
+    as_object = bool(together) and columns.CUSTOM_FIELDS in (one.column for one in settled)
+    whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
+    scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
+    same = identity.expression(table, scan, look.full)
+    names = [sql.name(one.column.name) for one in settled]
+    values = {one.column.name: _value(one, scan, there) for one in settled}
+    if isinstance(table.identity, ByEvent):
+        values[columns.EVENT_ID.name] = identity.event_id(same)
+    if as_object:
+        custom = {field for field in kinds if field.removeprefix(RAW) in together}
+        values[columns.CUSTOM_FIELDS.name] = _without(scan.line, {*every} - custom)
+    chosen = sql.listed(f"{value} AS {sql.name(name)}" for name, value in values.items())
+    if repeated is None:
+        return _since(task, settled, f"SELECT {chosen} FROM {scan.source}")
+    hashes = f"(SELECT h FROM read_parquet({sql.literal(repeated)}))"
+    once = f"SELECT {chosen} FROM {scan.source} WHERE hash({same}) NOT IN {hashes}"
+    several = f"SELECT {chosen}, {same} AS {SAME} FROM {scan.source} WHERE hash({same}) IN {hashes}"
+    if isinstance(table.identity, ByEvent):
+        # which of several is the first must not depend on the order of arrival
+        others = [name for name in names if name != sql.name(columns.EVENT_ID.name)]
+        event_id = f"{identity.event_id(SAME, OCCURRENCE)} AS {sql.name(columns.EVENT_ID.name)}"
+        again = f"SELECT {sql.listed([*others, event_id])} FROM ({_counted(several, sql.listed(others))})"
+    else:
+        latest = _counted(several, _latest_first(table, settled, names))
+        again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {OCCURRENCE} = 1"
+    return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
+
+
+def _form(one: Settled, identifying: Collection[str]) -> Form:
+    """Return how the field of a column is read: with the least work for the database that keeps every value."""
+    if one.rest or one.main.type is Type.JSON:
+        return "JSON"
+    if one.main.field in identifying or one.wire is not Wire.PLAIN:
+        return "VARCHAR"
+    return READ_AS.get(one.main.type, "VARCHAR")
+
+
+def _without(line: str, fields: Collection[str]) -> str:
+    """Return the expression of a row as an object, without *fields*; null if nothing is left."""
+    patch = sql.literal(json.dumps(dict.fromkeys(sorted(fields))))
+    return f"nullif(json_merge_patch({line}, {patch}::JSON), '{{}}'::JSON)"
+
+
+def _counted(several: str, order: str) -> str:
+    return f"SELECT *, row_number() OVER (PARTITION BY {SAME} ORDER BY {order}) AS {OCCURRENCE} FROM ({several})"
+
+
+def _value(one: Settled, scan: Scan, there: set[str]) -> str:
+    """Return the expression of a column's value: null where the value goes to another column of its field."""
+    column, main = one.column, one.main
+    field = str(column.field)
+    if columns.is_raw(column):
+        field = f"{RAW}{field}"
+        return scan.text(field) if field in there else "NULL::VARCHAR"
+    if field not in there:
+        return f"NULL::{types.SQL_TYPE[column.type]}"
+    if scan.forms[field] == READ_AS.get(column.type) and column == main:
+        return scan.value(field)
+    text = scan.text(field)
+    j = scan.json(field) if scan.forms[field] == "JSON" else text
+    if not one.rest:
+        return types.value(j, text, column.type, one.wire) if column == main else f"NULL::{types.SQL_TYPE[column.type]}"
+    fits = types.fits(j, main.type, one.wire)
+    if column == main:
+        return f"CASE WHEN {fits} THEN {types.value(j, text, column.type, one.wire)} END"
+    wanted = sum(kind for kind, type_ in types.TYPE_OF.items() if type_ is column.type)
+    return (
+        f"CASE WHEN NOT {fits} AND {types.kind(j)} & {wanted} <> 0 "
+        f"THEN {types.value(j, text, column.type, Wire.PLAIN)} END"
+    )
+
+
+def _latest_first(table: Table, settled: list[Settled], names: list[str]) -> str:
+    cursor = [f"{sql.name(one.column.name)} DESC NULLS LAST" for one in settled if _is_cursor(one.column, table)]
+    return sql.listed([*cursor, *(f"{name} DESC NULLS LAST" for name in names)])
+
+
+def _since(task: Task, settled: list[Settled], query: str) -> str:
+    """Restrict a listing to rows whose replication key is not older than the start date; without one they stay."""
+    if task.since is None:
+        return query
+    cursor = next(sql.name(one.column.name) for one in settled if _is_cursor(one.column, task.table))
+    since = f"{sql.literal(task.since.isoformat())}::TIMESTAMPTZ"
+    return f"SELECT * FROM ({query}) WHERE {cursor} >= {since} OR {cursor} IS NULL"
+
+
+def _is_cursor(column: Column, table: Table) -> bool:
+    return column.field == table.cursor and not column.variant
