@@ -21,6 +21,7 @@ from reiterate.sinks.lake import Parquet
 from reiterate.sinks.lake.away import BucketSink
 from reiterate.sinks.lake.bucket import KEPT, LEDGER, Bucket, Versions
 from reiterate.sinks.lake.delta import Delta
+from reiterate.sinks.lake.iceberg_away import IcebergAway
 from tests import objects, replica
 from tests.sinks.batches import READ_AT, again, at, batch, click, fact, first_read, load, numbers, same
 from tests.sinks.suite import RUN, Destination, hold, process
@@ -72,6 +73,12 @@ class DeltaInBucket(InBucket):
     format = Delta
 
 
+class IcebergInBucket(InBucket):
+    """A dataset of Iceberg tables in a bucket."""
+
+    format = IcebergAway
+
+
 @pytest.fixture(autouse=True)
 def _work_below_the_destination(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is written aside lies where the suite looks for it."""
@@ -107,7 +114,13 @@ class TestDeltaInBucket(InBuckets):
     kind = DeltaInBucket
 
 
-@pytest.fixture(params=[InBucket, DeltaInBucket], ids=["parquet", "delta"])
+class TestIcebergInBucket(InBuckets):
+    """All that every destination must do."""
+
+    kind = IcebergInBucket
+
+
+@pytest.fixture(params=[InBucket, DeltaInBucket, IcebergInBucket], ids=["parquet", "delta", "iceberg"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> InBucket:
     """An empty destination of each format."""
     made: InBucket = request.param(tmp_path / "destination")
