@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
@@ -15,6 +16,7 @@ from obstore.exceptions import GenericError
 from reiterate.catalog import TABLES
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.flow import Job
+from reiterate.ledger import Refusal
 from reiterate.settings import Destination as Setting
 from reiterate.sinks import TableState, look_at, sink_at
 from reiterate.sinks.lake import Parquet
@@ -275,6 +277,48 @@ def test_a_state_of_which_nobody_knows(place: InBucket, *, after: bool) -> None:
         assert (1, int(not after), 0) == numbers(made)
         assert 2 + after == len(sink.ledger().of("email_click"))
     assert same("email_click", [click("10:00", colour="red"), click("10:01", "m2")]) == place.has("email_click")
+
+
+class Opened(Versions):
+    """Opens each state that is put, and keeps how many tables it has."""
+
+    def __init__(self, bucket: Bucket, directory: Path) -> None:
+        super().__init__(bucket)
+        self._directory = directory
+        self.tables: list[int] = []
+
+    def put(self, number: int, state: bytes) -> None:
+        file = self._directory / f"{number}.duckdb"
+        file.write_bytes(gzip.decompress(state))
+        with closing(duckdb.connect(str(file))) as database:
+            self.tables.append(len(database.execute("FROM duckdb_tables()").fetchall()))
+        super().put(number, state)
+
+
+def test_a_state_is_whole_whoever_looks_meanwhile(tmp_path: Path) -> None:
+    """Each state has all tables, though a thread looks at the database while it is written."""
+    place, over = InBucket(tmp_path / "destination"), Event()
+
+    def look() -> None:
+        with sink._database.cursor() as cursor:
+            while not over.is_set():
+                cursor.begin()
+                cursor.execute("FROM duckdb_tables()").fetchall()
+                over.wait(0.02)
+                cursor.commit()
+
+    with closing(place.open()) as sink:
+        sink._states = opened = Opened(Bucket(place.url, "iterable"), tmp_path)
+        looking = Thread(target=look)
+        looking.start()
+        try:
+            for number in range(10):
+                sink.refuse(Refusal("r1", "list_users", str(number), READ_AT, "no"))
+        finally:
+            over.set()
+            looking.join()
+    assert len(opened.tables) > 10
+    assert len({*opened.tables}) == 1
 
 
 def test_jobs_are_noted_at_once(place: InBucket) -> None:
