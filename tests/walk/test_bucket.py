@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 10
-
-
 TABLES = ("campaigns", "email_open", "list_users", "lists", "metadata", "users")
 """some of each kind of read; a bucket does not know one table from another"""
 
@@ -29,6 +27,7 @@ TABLES = ("campaigns", "email_open", "list_users", "lists", "metadata", "users")
 def sync(simulator: Simulator, destination: str) -> RunFinished:
     *_, last = reiterate.sync(**settings(simulator, destination, tables=[*TABLES]))
     assert isinstance(last, RunFinished)
+    assert [] == [*last.problems]
     return last
 
 
