@@ -57,9 +57,9 @@ def new_prefix(format_: str = "parquet") -> str:
     return f"s3://{BUCKET}/number={next(NUMBERS)}?format={format_}&endpoint={address()}"
 
 
-def download(url: str, directory: Path) -> None:
-    """Bring all that is at *url* into a directory; of the states of ledgers, the latest."""
-    for name, body in sorted(_found(url)):
+def download(url: str, directory: Path, part: str = "") -> None:
+    """Bring all that is at *url*, or the *part* of it, into a directory; of the states of ledgers, the latest."""
+    for name, body in sorted(_found(url, part)):
         is_state = name.endswith(".duckdb.gz")
         path = (directory / name).parent.with_name("ledger.duckdb") if is_state else directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,21 +69,33 @@ def download(url: str, directory: Path) -> None:
 def remove(url: str, directory: str) -> None:
     """Remove all files of a directory, as a person would."""
     prefix = f"{urlsplit(url).path.lstrip('/')}/{directory}/"
-    for each in client().list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", []):
-        client().delete_object(Bucket=BUCKET, Key=each["Key"])
+    for key in _keys(prefix):
+        client().delete_object(Bucket=BUCKET, Key=key)
 
 
 def names(url: str) -> list[str]:
-    return [name for name, _ in _found(url)]
-
-
-def _found(url: str) -> list[tuple[str, bytes]]:
     prefix = f"{urlsplit(url).path.lstrip('/')}/"
-    there = client().list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return [key.removeprefix(prefix) for key in _keys(prefix)]
+
+
+def tables(url: str, dataset: str) -> list[str]:
+    """Return the names of the directories of tables."""
+    found = {name.split("/")[1] for name in names(url) if name.startswith(f"{dataset}/")}
+    return sorted(found - {"_reiterate"})
+
+
+def _found(url: str, part: str) -> list[tuple[str, bytes]]:
+    prefix = f"{urlsplit(url).path.lstrip('/')}/"
     return [
         (key.removeprefix(prefix), client().get_object(Bucket=BUCKET, Key=key)["Body"].read())
-        for key in (each["Key"] for each in there)
+        for key in _keys(prefix)
+        if part in key
     ]
+
+
+def _keys(prefix: str) -> list[str]:
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
 
 @cache

@@ -18,6 +18,7 @@ import duckdb
 import psycopg
 from deltalake import DeltaTable
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import StaticTable
 
 from reiterate.catalog import DOCUMENTED, TABLES
 from reiterate.catalog.model import Type, Wire
@@ -109,12 +110,17 @@ def _connect_files(place: Lake, dataset: str) -> Any:
     """Return a database whose views read the files as somebody does who knows nothing but the format."""
     if isinstance(place.directory, str):
         with tempfile.TemporaryDirectory() as copy:
-            objects.download(place.directory, Path(copy))
-            return _connect_files(Lake(Path(copy), place.format), dataset)
+            if place.format != "iceberg":
+                objects.download(place.directory, Path(copy))
+                return _connect_files(Lake(Path(copy), place.format), dataset)
+            objects.download(place.directory, Path(copy), "_reiterate/ledger")
+            database = _connect_ledger(Path(copy) / dataset, dataset)
+        # Iceberg's metadata hold whole locations, so it is read where it is
+        for table in objects.tables(place.directory, dataset):
+            database.register(table, iceberg(place.directory, table, dataset).scan().to_arrow())
+        return database
     root = place.directory / dataset
-    database = duckdb.connect()
-    database.execute(f"SET TimeZone = 'UTC'; ATTACH '{root / '_reiterate' / 'ledger.duckdb'}' AS ledger (READ_ONLY)")
-    database.execute(f"CREATE TABLE _reiterate_columns AS FROM ledger.{dataset}._reiterate_columns; DETACH ledger")
+    database = _connect_ledger(root, dataset)
     for table in (f"{name}{kept}" for name in TABLES for kept in ("", "_history", "_snapshots")):
         if (root / table).is_dir():
             match place.format:
@@ -127,6 +133,19 @@ def _connect_files(place: Lake, dataset: str) -> Any:
                     catalog = SqlCatalog("reiterate", uri=f"sqlite:///{place.directory / 'catalog.db'}")
                     database.register(table, catalog.load_table((dataset, table)).scan().to_arrow())
     return database
+
+
+def _connect_ledger(root: Path, dataset: str) -> Any:
+    database = duckdb.connect()
+    database.execute(f"SET TimeZone = 'UTC'; ATTACH '{root / '_reiterate' / 'ledger.duckdb'}' AS ledger (READ_ONLY)")
+    database.execute(f"CREATE TABLE _reiterate_columns AS FROM ledger.{dataset}._reiterate_columns; DETACH ledger")
+    return database
+
+
+def iceberg(url: str, table: str, dataset: str = "iterable") -> StaticTable:
+    """Open a table of a bucket as somebody does who knows its directory alone."""
+    options = {"s3.endpoint": objects.address(), "s3.access-key-id": "key", "s3.secret-access-key": "secret"}
+    return StaticTable.from_metadata(f"{url.partition('?')[0]}/{dataset}/{table}", options | {"s3.region": "us-east-1"})
 
 
 def _column(name: str, type_: str, place: Path | str | Lake) -> str:

@@ -23,7 +23,8 @@ from reiterate.settings import Destination as Setting
 from reiterate.sinks import TableState, look_at, sink_at
 from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
 from reiterate.sinks.lake.delta import Delta
-from reiterate.sinks.lake.iceberg import MOST_MANIFESTS, Iceberg
+from reiterate.sinks.lake.iceberg import Iceberg
+from reiterate.sinks.lake.snapshots import MOST_MANIFESTS
 from reiterate.windows import Window
 from tests import replica
 from tests.sinks import model
@@ -400,7 +401,8 @@ def test_a_url_names_the_format(tmp_path: Path, format_: str, kind: type[Format]
 def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str, package: str) -> None:
     """Without its package, a format says which extra brings it."""
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"reiterate.sinks.lake.{format_}")
+    for module in (format_, "snapshots"):
+        monkeypatch.delitem(sys.modules, f"reiterate.sinks.lake.{module}")
     with pytest.raises(SettingsError, match=rf"pip install 'reiterate\[{format_}\]'"):
         sink_at(Setting.of("default", f"{tmp_path.as_uri()}?format={format_}", "shop"))
 

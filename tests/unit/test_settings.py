@@ -211,7 +211,6 @@ WRONG: list[tuple[str, object, tuple[str, ...]]] = [
     ("destination", "s3://bucket/lake?format=csv", ("s3://bucket/lake", "what stands behind its ? is not known")),
     ("destination", "s3://bucket/lake?", ("s3://bucket/lake", "nothing stands behind its ?")),
     ("destination", "s3://b/l?endpoint=http://u:hunter2@h", ("s3://b/l", "its endpoint is wrong")),
-    ("destination", "s3://bucket/lake?format=iceberg", ("Iceberg tables cannot be kept in an object store yet",)),
     ("destination", "gs://bucket/lake?endpoint=http://h", ("gs://bucket/lake", "what stands behind its ?")),
     ("destination", "data/", ("'data/'", "it is a directory")),
     ("destination", "./", ("'./'", "it is a directory")),

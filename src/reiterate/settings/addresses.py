@@ -213,8 +213,6 @@ def _bucket_url(text: str, kind: str, accepted: str) -> str:
             raise Wrong(accepted, reason="what stands behind its ? is not known", shown=shown)
     if question and not given:
         raise Wrong(accepted, reason="nothing stands behind its ?", shown=shown)
-    if dict(given).get("format") == "iceberg":
-        raise Wrong(accepted, reason="Iceberg tables cannot be kept in an object store yet", shown=shown)
     return f"{kind}://{place.rstrip('/')}{question}{query}"
 
 

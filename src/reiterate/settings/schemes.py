@@ -35,9 +35,9 @@ SCHEMES: Mapping[str, Scheme] = {
     "clickhouse": Scheme("clickhouse://USER:PASSWORD@HOST/DATABASE", "clickhouse", "clickhouse", "clickhouse_driver"),
     "mssql": Scheme("mssql://USER:PASSWORD@HOST/DATABASE", "mssql", "mssql", "pyodbc"),
     "file": Scheme("file:///DIRECTORY[?format=parquet|delta|iceberg]"),
-    "s3": Scheme("s3://BUCKET[/PREFIX][?format=parquet|delta&endpoint=URL&region=NAME]", "s3"),
-    "gs": Scheme("gs://BUCKET[/PREFIX][?format=parquet|delta]", "gs"),
-    "az": Scheme("az://CONTAINER[/PREFIX][?format=parquet|delta]", "az"),
+    "s3": Scheme("s3://BUCKET[/PREFIX][?format=parquet|delta|iceberg&endpoint=URL&region=NAME]", "s3"),
+    "gs": Scheme("gs://BUCKET[/PREFIX][?format=parquet|delta|iceberg]", "gs"),
+    "az": Scheme("az://CONTAINER[/PREFIX][?format=parquet|delta|iceberg]", "az"),
     "md": Scheme("md:DATABASE", "motherduck"),
     "ducklake": Scheme("ducklake:CATALOG[?data_path=DIRECTORY]", "ducklake"),
 }

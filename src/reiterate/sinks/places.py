@@ -76,7 +76,13 @@ def _may_be_there(destination: Destination) -> bool:
 
 def _bucket(destination: Destination, *, read_only: bool) -> Sink:
     place = _module("lake.bucket").Bucket(destination.url, destination.dataset)
-    files = _module("lake.delta").Delta(place) if destination.format == "delta" else Parquet(place)
+    match destination.format:
+        case "delta":
+            files: Format = _module("lake.delta").Delta(place)
+        case "iceberg":
+            files = _module("lake.iceberg_away").IcebergAway(place)
+        case _:
+            files = Parquet(place)
     sink: Sink = _module("lake.away").BucketSink(files, read_only=read_only)
     return sink
 

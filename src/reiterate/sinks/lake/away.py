@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -178,12 +179,23 @@ class BucketSink(Files, LeasedSink):
             self._put_at = datetime.now(UTC)
 
     def _state(self) -> bytes:
-        file = self._work / "state.duckdb"
-        file.unlink(missing_ok=True)
-        with self._database.cursor() as cursor:
-            cursor.execute(f"ATTACH {sql.literal(file)} AS state (BLOCK_SIZE 16384)")
-            try:
-                cursor.execute("COPY FROM DATABASE ledger TO state")
-            finally:
-                cursor.execute("DETACH state")
-        return gzip.compress(file.read_bytes(), 1, mtime=0)
+        """Return the ledger as it is now, whatever else is under way in this process."""
+        # one that was detached may be held by others for a while, so the next is another file
+        file = self._work / f"state-{secrets.token_hex(8)}.duckdb"
+        log = file.with_name(f"{file.name}.wal")
+        try:
+            with self._database.cursor() as cursor:
+                cursor.execute(f"ATTACH {sql.literal(file)} AS state (BLOCK_SIZE 16384)")
+                try:
+                    cursor.execute("COPY FROM DATABASE ledger TO state")
+                    # detaching writes to the file only if nobody has looked at it meanwhile, such as by the
+                    # information schema; this waits until nobody does
+                    cursor.execute("FORCE CHECKPOINT state")
+                    if log.exists():
+                        raise LoadError("The state of the ledger could not be written.", destination=self._shown)
+                    return gzip.compress(file.read_bytes(), 1, mtime=0)
+                finally:
+                    cursor.execute("DETACH state")
+        finally:
+            file.unlink(missing_ok=True)
+            log.unlink(missing_ok=True)

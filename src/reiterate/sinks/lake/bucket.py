@@ -14,7 +14,7 @@ import contextlib
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import obstore
@@ -28,7 +28,7 @@ from reiterate.sinks.lake.storage import OWN, Storage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from obstore import ObjectMeta, ReadableFile
+    from obstore import ObjectMeta, PutResult, ReadableFile, UpdateVersion
     from obstore.store import ObjectStore
 
 LEDGER = f"{OWN}/ledger"
@@ -53,6 +53,7 @@ class Bucket(Storage):
         self._url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/{dataset}"
         self._dataset = dataset
         self._heads: dict[str, ObjectMeta] = {}
+        self._location = _location(self._url)
         self._options = _options(parts.scheme, query)
         given: dict[str, Any] = {}
         if parts.scheme == "s3":
@@ -81,6 +82,17 @@ class Bucket(Storage):
 
     def url(self, name: str) -> str:
         return f"{self._url}/{name}" if name else self._url
+
+    def location(self, name: str) -> str:
+        """Return what a file or directory is called in tables that tell where their files are: as most engines do."""
+        return f"{self._location}/{name}"
+
+    def name_at(self, location: str) -> str:
+        """Return the name of a file by its location, whatever scheme an engine has written."""
+        _, found, name = location.partition(self._location.partition("://")[2] + "/")
+        if not found:
+            raise FileNotFoundError(location)
+        return name
 
     def read_by(self, name: str) -> str:
         return f"{SCHEME}://{name}"
@@ -112,6 +124,16 @@ class Bucket(Storage):
         obstore.put(self.store, name, file)
         file.unlink()
 
+    def put(self, name: str, body: bytes, mode: Literal["create", "overwrite"] | UpdateVersion) -> UpdateVersion:
+        """
+        Write a file, if none is there, whatever is there, or if that is of one version; return the version of it then.
+
+        :raises AlreadyExistsError: when one is there
+        :raises PreconditionError: when it is of another version, or gone
+        """
+        self._heads.pop(name, None)
+        return version(obstore.put(self.store, name, body, mode=mode))
+
     def move(self, name: str, other: str) -> None:
         self._heads.pop(other, None)
         obstore.copy(self.store, name, other)
@@ -126,6 +148,24 @@ class Bucket(Storage):
         for chunk in obstore.list(self.store, f"{directory}/"):
             for each in chunk:
                 self.remove(each["path"])
+
+
+def version(of: ObjectMeta | PutResult) -> UpdateVersion:
+    """Return what a store compares when a file may be written over only as it is."""
+    found: UpdateVersion = {}
+    if tag := of["e_tag"]:
+        found["e_tag"] = tag
+    if number := of["version"]:
+        found["version"] = number
+    return found
+
+
+def _location(url: str) -> str:
+    account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
+    if not url.startswith("az://") or not account:
+        return url
+    container, _, path = url.removeprefix("az://").partition("/")
+    return f"abfss://{container}@{account}.dfs.core.windows.net/{path}"
 
 
 def _options(scheme: str, query: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +237,7 @@ class Versions:
         """
         busy = DestinationBusy("Another process has taken over the destination.", destination=self._bucket.url(""))
         try:
-            obstore.put(self._bucket.store, _name(number), state, mode="create")
+            self._bucket.put(_name(number), state, mode="create")
         except AlreadyExistsError:
             # perhaps we did, and did not hear of it
             if bytes(obstore.get(self._bucket.store, _name(number)).bytes()) != state:

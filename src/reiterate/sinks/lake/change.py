@@ -37,8 +37,8 @@ class Change:
     What one load does to the files of *table*: those *written* join it, those *removed* leave it, in one act.
 
     *load* tells it from every other change of the table, *columns* are those that the table has from then on, in their
-    order, *cursor* the column of the replication key. *fact* is that of the load, if it has one: columns of
-    the ledger and their values.
+    order, *cursor* the column of the replication key. *there* tells whether the table was there when the change was
+    noted. *fact* is that of the load, if it has one: columns of the ledger and their values.
     """
 
     load: int
@@ -48,6 +48,7 @@ class Change:
     written: tuple[Written, ...]
     removed: tuple[str, ...]
     fact: Mapping[str, str | None] = field(default_factory=dict)
+    there: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -63,6 +64,7 @@ class Change:
             written=tuple(Written(**one) for one in found["written"]),
             removed=tuple(found["removed"]),
             fact=found["fact"],
+            there=found.get("there", False),
         )
 
 

@@ -13,7 +13,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError
-from reiterate.sinks.lake.change import Format
+from reiterate.sinks.lake.change import Format, Superseded
 from reiterate.sinks.lake.storage import Local
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Delta(Format):
         self._move(change)
         if not self._is_there(change.table):
             self._open.pop(change.table, None)
+            if change.there:
+                raise Superseded(change.table)
             DeltaTable.create(
                 self.place.url(change.table),
                 Schema(_fields(change.columns)),

@@ -234,8 +234,9 @@ class LakeTables(DuckDBSink):
             written=tuple(draft.written),
             removed=tuple(draft.removed),
             fact=draft.fact,
+            there=self._files_of(table).has(table),
         )
-        if self._files_of(table).has(table):
+        if change.there:
             try:
                 self._files_of(table).check(change)
             except Superseded as error:
