@@ -141,7 +141,7 @@ EVENTS = {
 }
 
 
-@settings(deadline=None, max_examples=80, derandomize=True)
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(
     st.sampled_from(sorted(EVENTS)).flatmap(lambda name: st.tuples(st.just(name), st.lists(EVENTS[name], max_size=6)))
 )
@@ -205,7 +205,7 @@ FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 ROWS = st.lists(st.dictionaries(FIELDS, VALUES, max_size=5), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
+@settings(deadline=None, max_examples=50, derandomize=True)
 @given(st.lists(ROWS, min_size=1, max_size=3))
 def test_nothing_is_dropped(parser: Parser, spool: Path, answers: list[list[reading.Row]]) -> None:
     """Every value of every field of every row stands in one column of that field, exactly, answer after answer."""

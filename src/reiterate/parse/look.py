@@ -1,4 +1,4 @@
-"""What the rows of a raw file hold: how many there are, of which time, the kinds of their values, whether all differ."""
+"""What the rows of a raw file hold: how many there are, of which time, of which kinds, and whether all differ."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def query(
     """
     Return the rows of the lines of *path*, as a query.
 
-    *settled* are the columns of the table, *repeated* is a file of hashes of identities that several rows share; *every*
-    field that occurs is there, and those that are *together* share one column.
+    *settled* are the columns of the table. *repeated* is a file of the hashes of identities that several rows share.
+    *every* is each field that occurs; those that are *together* share one column.
     """
     table, kinds = task.table, look.kinds
     there = {field for field, kind in kinds.items() if kind}
