@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import tempfile
+import uuid
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -178,12 +179,16 @@ class BucketSink(Files, LeasedSink):
             self._put_at = datetime.now(UTC)
 
     def _state(self) -> bytes:
-        file = self._work / "state.duckdb"
-        file.unlink(missing_ok=True)
-        with self._database.cursor() as cursor:
-            cursor.execute(f"ATTACH {sql.literal(file)} AS state (BLOCK_SIZE 16384)")
-            try:
-                cursor.execute("COPY FROM DATABASE ledger TO state")
-            finally:
-                cursor.execute("DETACH state")
-        return gzip.compress(file.read_bytes(), 1, mtime=0)
+        # each has a name of its own: a transaction of another thread may know the one before, though it is detached
+        name = f"state_{uuid.uuid4().hex}"
+        file = self._work / f"{name}.duckdb"
+        try:
+            with self._database.cursor() as cursor:
+                cursor.execute(f"ATTACH {sql.literal(file)} AS {name} (BLOCK_SIZE 16384)")
+                try:
+                    cursor.execute(f"COPY FROM DATABASE ledger TO {name}")
+                finally:
+                    cursor.execute(f"DETACH {name}")
+            return gzip.compress(file.read_bytes(), 1, mtime=0)
+        finally:
+            file.unlink(missing_ok=True)
