@@ -3,14 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+OLDEST := .venv-oldest
+OLDEST_READY := $(OLDEST)/.ready
 
-.PHONY: demo test lint format bench bench-rates bench-limits bench-memory bench-growth bench-flame chaos docs lock clean
+.PHONY: demo test test-oldest lint format bench bench-rates bench-limits bench-memory bench-growth bench-flame chaos docs lock clean
 
 demo: $(READY)  ## replicate an invented brand into iterable.duckdb
 	$(BIN)/reiterate demo
 
-test: $(READY)  ## the whole test suite
+test: $(READY) $(OLDEST_READY)  ## the whole test suite
 	$(BIN)/pytest -n 2 --dist worksteal
+	$(MAKE) test-oldest
+
+test-oldest: $(OLDEST_READY)  ## DuckLake, and what depends on DuckDB, with the oldest DuckDB that is taken
+	$(OLDEST)/bin/pytest -n 2 --dist worksteal -m "ducklake or oldest"
 
 lint: $(READY)  ## format, lint, types, rooms
 	$(BIN)/ruff format --check
@@ -50,17 +56,24 @@ chaos: $(READY)  ## 200 seeds of faults, kills and full disks, about an hour
 docs: $(READY)  ## renew docs/tables.md from the catalog
 	$(BIN)/python docs/generate.py
 
-$(READY): pyproject.toml requirements-dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Reiterate needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $(READY)
+$(READY): requirements-dev.txt
+$(OLDEST_READY): requirements-oldest.txt
 
-lock: $(READY)  ## renew requirements-dev.txt from pyproject.toml
+%/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Reiterate needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $*
+	$*/bin/pip install --quiet --disable-pip-version-check -r $(filter requirements-%,$^)
+	$*/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+COMPILE = $(BIN)/pip-compile --quiet --strip-extras --unsafe-package reiterate \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev
+
+lock: $(READY)  ## renew requirements-dev.txt and requirements-oldest.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --strip-extras --unsafe-package reiterate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev \
-		--output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --output-file requirements-dev.txt pyproject.toml
+	cp requirements-dev.txt requirements-oldest.txt  # the same versions, but of DuckDB
+	$(COMPILE) --extra oldest --upgrade-package duckdb --output-file requirements-oldest.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(OLDEST) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

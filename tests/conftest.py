@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
@@ -22,6 +25,25 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for name in ("ITERABLE_API_KEY", "ITERABLE_BASE_URL", "REITERATE_CONFIG", "REITERATE_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home directory in which DuckDB finds its extensions, installed as a person without network does it."""
+    directory = tmp_path_factory.mktemp("home")
+    config: dict[str, Any] = {"extension_directory": str(directory / ".duckdb" / "extensions")}
+    for name in ("ducklake", "postgres_scanner"):
+        files = resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        with closing(duckdb.connect(config=config)) as database:
+            database.execute(f"INSTALL '{files}/{name}.duckdb_extension'")
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _extensions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of DuckLake have the extensions, in processes that they start, too."""
+    if request.node.get_closest_marker("ducklake"):
+        monkeypatch.setenv("HOME", str(request.getfixturevalue("home")))
 
 
 @pytest.fixture

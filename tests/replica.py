@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+DUCKLAKE = "ducklake:"
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -44,7 +46,7 @@ def rows(place: Path | str | Lake, table: str, dataset: str = "iterable") -> lis
     """
     Return the rows of a table, field by field as the source spells them; what is null is left out.
 
-    *place* is a DuckDB file, the address of a PostgreSQL database, or a directory of files.
+    *place* is a DuckDB file, the address of a PostgreSQL database or a DuckLake, or a directory of files.
     """
     with closing(_connect(place, dataset)) as database:
         columns = database.execute(
@@ -97,8 +99,13 @@ def execute(place: Path | str | Lake, statement: str, dataset: str = "iterable")
 def _connect(place: Path | str | Lake, dataset: str) -> Any:
     if isinstance(place, Lake):
         return _connect_files(place, dataset)
+    if isinstance(place, str) and place.startswith(DUCKLAKE):
+        database: Any = duckdb.connect()
+        catalog = place.partition("?")[0].replace("'", "''")  # which knows where the files are
+        database.execute(f"SET TimeZone = 'UTC'; ATTACH '{catalog}' AS lake; USE lake.{dataset}")
+        return database
     if isinstance(place, str):
-        database: Any = psycopg.connect(place, autocommit=True)
+        database = psycopg.connect(place, autocommit=True)
         database.execute(f"SET TimeZone = 'UTC'; SET search_path = \"{dataset}\"")
         return database
     database = duckdb.connect(str(place))
@@ -152,7 +159,7 @@ def _column(name: str, type_: str, place: Path | str | Lake) -> str:
     escaped = name.replace('"', '""')
     quoted = f'"{escaped}"'
     if type_ == "timestamp":
-        if isinstance(place, str):
+        if isinstance(place, str) and not place.startswith(DUCKLAKE):
             return f"to_char({quoted}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
         return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%f')"
     return f"{quoted}::VARCHAR" if type_ in {"date", "json"} else quoted

@@ -50,6 +50,7 @@ def parse(parser: Parser, spool: Path, case: dict[str, Any], lines: list[bytes])
     return reading.parse(parser, spool, reading.task(case["table"]), b"".join(lines), case["known"])
 
 
+@pytest.mark.oldest
 def test_case(parser: Parser, spool: Path, case: dict[str, Any]) -> None:
     """The rows arrive as the case says, in the columns that it names."""
     batch, rows = parse(parser, spool, case, case["lines"])
@@ -301,6 +302,7 @@ def test_json_text_that_no_database_holds(parser: Parser, spool: Path) -> None:
         assert ['{"a":1}'] == [row["transactional_data"] for row in rows if "transactional_data" in row]
 
 
+@pytest.mark.oldest
 def test_wide_and_long_rows(parser: Parser, spool: Path) -> None:
     """2,000 keys in a row, and a text of 10 MB, arrive as they are."""
     wide = {"email": "a@example.com", **{f"field {n}": n for n in range(2000)}}

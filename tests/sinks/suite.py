@@ -10,10 +10,12 @@ from __future__ import annotations
 import multiprocessing
 import time
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -21,8 +23,9 @@ from hypothesis import HealthCheck, given, settings
 
 from reiterate.catalog import TABLES
 from reiterate.errors import ConnectionMismatch, LoadError
-from reiterate.flow import Part, Status
+from reiterate.flow import Job, Part, Status
 from reiterate.sinks import Run, TableState
+from reiterate.windows import Window
 from tests import replica
 from tests.sinks import hostile, model
 from tests.sinks.batches import (
@@ -624,6 +627,30 @@ class SinkSuite:
             assert ["shop"] == [run.connection for run in sink.runs(10)]
             sink.begin(replace(RUN, run_id="r3"))
         assert ("shop", "outlet") == (caught.value.facts["belongs_to"], caught.value.facts["connection"])
+
+    def test_jobs_beside_loads(self, place: Destination) -> None:
+        """Jobs that another thread notes make no load fail that strikes out its own, and none is forgotten."""
+        noted: set[int] = set()
+        done = Event()
+
+        def note() -> None:
+            while not done.wait(0.01):
+                job = Job(len(noted) + 100, "email_open", Window(at("10:00"), at("11:00")), READ_AT)
+                sink.keep(job)
+                noted.add(job.job_id)
+
+        with closing(place.open()) as sink, ThreadPoolExecutor(1) as thread:
+            notes = thread.submit(note)
+            try:
+                for hour in range(10, 15):
+                    task = first_read(f"{hour}:00", f"{hour + 1}:00")
+                    sink.keep(Job(hour, "email_click", Window(at(f"{hour}:00"), at(f"{hour + 1}:00")), READ_AT))
+                    assert (1, 0, 0) == numbers(load(sink, task, click(f"{hour}:00")))
+            finally:
+                done.set()
+            notes.result(PATIENCE_S)
+        with closing(place.open()) as sink:
+            assert noted == {job.job_id for job in sink.ledger().jobs()}
 
     def test_state(self, place: Destination) -> None:
         """The state of a table is its rows, and the newest replication key where it has one."""

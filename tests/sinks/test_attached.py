@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.secret import Secret
 from reiterate.settings import Destination
 from reiterate.sinks import look_at
 from reiterate.sinks.attached import _place, _refused
@@ -29,7 +30,12 @@ def test_a_missing_extension() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["dbname=lake password=hunter2 host=h", "motherduck_token=hunter2&x=1", "secret=hunter2"],
+    [
+        "dbname=lake password=hunter2 host=h",
+        r"dbname=lake password='it\'s hunter2' host=h",
+        "motherduck_token=hunter2&x=1",
+        "secret=hunter2",
+    ],
 )
 def test_no_message_holds_a_secret(words: str) -> None:
     """What DuckDB says may repeat the address; what a person sees does not."""
@@ -50,13 +56,24 @@ def test_a_lake_that_is_not_there(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+def place(url: str) -> str:
+    return _place(Secret(url))
+
+
 def test_lakes_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lakes whose catalogs are called alike, in two directories, have two places; in one, one."""
     places = set()
     for name in ("a", "b", "a"):
         (tmp_path / name).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / name)
-        places.add(_place("ducklake:shop.ducklake"))
+        places.add(place("ducklake:shop.ducklake"))
     assert 2 == len(places)
-    assert _place("ducklake:shop.ducklake") == _place(f"ducklake:{tmp_path}/a/shop.ducklake")
-    assert "md:shop" == _place("md:shop")
+    assert place("ducklake:shop.ducklake") == place(f"ducklake:{tmp_path}/a/shop.ducklake?data_path=files")
+    assert "md:shop" == place("md:shop?motherduck_token=hunter2")
+
+
+def test_lakes_of_one_server() -> None:
+    """Two lakes whose catalogs are in databases of one server have two places, which hold no password."""
+    one, other = (place(f"ducklake:postgres:dbname={name} password='hunter2 x' host=h") for name in "ab")
+    assert one != other
+    assert "hunter2" not in one

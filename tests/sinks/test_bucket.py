@@ -157,6 +157,7 @@ def expire(place: InBucket) -> None:
 # ── a process that dies ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_load_that_is_noted_is_completed(place: InBucket, *, after: bool) -> None:
     """A process that dies before or after it made a noted change leaves a load that counts, once."""

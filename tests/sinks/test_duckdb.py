@@ -68,6 +68,9 @@ class File(Destination):
             return database.execute(last).fetchall()
 
 
+pytestmark = pytest.mark.oldest
+
+
 class TestDuckDB(OneByOne, SinkSuite):
     """All that every destination must do."""
 

@@ -159,6 +159,7 @@ def test_a_database_that_holds_no_unicode(simulator: Simulator) -> None:
 STEPS = ["open: ok", "make a table and write: ok", "add a column and merge: ok", "read: ok", "drop: ok"]
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("kind", ["DuckDB", *PLACES])
 def test_trying_a_destination_out(kind: str, simulator: Simulator, tmp_path: Path) -> None:
     """`destination test` does what a sync does, and leaves no row and no fact; what was synced stays."""
@@ -172,6 +173,7 @@ def test_trying_a_destination_out(kind: str, simulator: Simulator, tmp_path: Pat
     assert [(0,)] == replica.execute(place, "SELECT count(*) FROM _reiterate_reads WHERE table_name LIKE '%probe'")
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("format_", ["parquet", "delta", "iceberg"])
 def test_trying_a_directory_out(format_: str, tmp_path: Path) -> None:
     """A directory of files is tried out as a database is, again and again, and no file of a table is left."""

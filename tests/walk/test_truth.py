@@ -39,6 +39,7 @@ def test_first_second_and_third_sync(tmp_path: Path) -> None:
         assert {} == replica.differences(file, simulator)
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize("project_type", ["email", "hybrid", "userid"])
 def test_project_types(tmp_path: Path, project_type: ProjectType) -> None:
     """Projects keyed by email, by user id or by both arrive exactly, changes included."""

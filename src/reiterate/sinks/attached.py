@@ -22,14 +22,16 @@ from reiterate.secret import HIDDEN
 from reiterate.sinks import spools
 from reiterate.sinks.duckdb import CONFIG, DuckDBDatabase
 from reiterate.sinks.lease import LeasedSink
-from reiterate.sinks.relational import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reiterate.secret import Secret
 
-SECRETS = re.compile(r"(password|token|secret)=[^\s&;]*", re.IGNORECASE)
+SECRETS = re.compile(r"(password|token|secret)=('(?:[^'\\]|\\.|'')*'?|[^\s&;]*)", re.IGNORECASE)
+
+NOBODY_MADE_IT = "creating a new DuckLake is explicitly disabled"
+"""What DuckLake says of a catalog in a server that is not there, to whoever only looks."""
 
 
 class AttachedSink(DuckDBDatabase, LeasedSink):
@@ -43,6 +45,7 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
     """
 
     def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
+        self._place = _place(url)
         database = duckdb.connect(config=CONFIG)
         try:
             _attach(database, url, shown, read_only=read_only)
@@ -62,7 +65,7 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
 
     @property
     def spool(self) -> Path:
-        return spools.below_tmpdir(_place(str(self._shown)), self.dataset)
+        return spools.below_tmpdir(self._place, self.dataset)
 
     def close(self) -> None:
         if not self._read_only:
@@ -71,19 +74,24 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
 
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:
-        with super()._atomic():
+        # DuckLake commits nothing that removes rows of a table into which somebody has put others meanwhile
+        with self._aside_lock, super()._atomic():
             self._renew_lease()
             yield
 
+    def _reason(self, error: Exception) -> str:
+        return _said(error)
 
-def _place(shown: str) -> str:
-    """Return what tells a database from any other: a file lies where the working directory says."""
-    kind, _, rest = shown.partition(":")
-    return f"{kind}:{Path(rest).resolve()}" if kind == "ducklake" and ":" not in rest else shown
+
+def _place(url: Secret) -> str:
+    """Return what tells a database from any other, no secret in it: a file lies where the working directory says."""
+    place = SECRETS.sub("", url.reveal().partition("?")[0])
+    kind, _, rest = place.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if kind == "ducklake" and ":" not in rest else place
 
 
 def _attach(database: duckdb.DuckDBPyConnection, url: Secret, shown: str, *, read_only: bool) -> None:
-    """Attach what *url* names and work in it."""
+    """Attach what *url* names and work in it; to look at a lake that nobody has made is to look at nothing."""
     database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     database.execute(f"SET temp_directory = {sql.literal(tempfile.gettempdir())}")
     place, _, query = url.reveal().partition("?")
@@ -101,11 +109,19 @@ def _attach(database: duckdb.DuckDBPyConnection, url: Secret, shown: str, *, rea
         behind = f" ({sql.listed(details)})" if details else ""
         database.execute(f"ATTACH {sql.literal(unquote(place))} AS lake{behind}; USE lake")
     except duckdb.Error as error:
-        raise _refused(error, shown) from None
+        if not (read_only and NOBODY_MADE_IT in str(error)):
+            raise _refused(error, shown) from None
+
+
+def _said(error: Exception) -> str:
+    """Return what DuckDB says without secrets; why DuckLake committed nothing stands in its second line."""
+    first, _, rest = str(error).partition("\n")
+    lines = [first, *rest.splitlines()[:1]] if "commit" in first else [first]
+    return SECRETS.sub(rf"\1={HIDDEN}", " ".join(lines))[:300]
 
 
 def _refused(error: duckdb.Error, shown: str) -> SettingsError | DestinationBusy:
-    reason = SECRETS.sub(rf"\1={HIDDEN}", first_line(error))
+    reason = _said(error)
     if "Could not set lock" in str(error):
         return DestinationBusy(destination=shown, reason=reason)
     if "extension" in str(error).lower():

@@ -405,14 +405,14 @@ class RelationalSink(ABC):
         table = self._called(batch.task.table)
         of_table = f"table_name = {sql.literal(table)}"
         recorded = self._recorded(table)
-        for column in batch.columns:
-            if column not in recorded:
-                # the record of a column that a person dropped
-                name = sql.literal(column.name)
-                self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name = {name}")
-                values = (table, column.field, column.name, column.type, column.variant, since)
-                self._do(self._insertion(COLUMNS, values))
-        return tuple(column for column in batch.columns if recorded and column not in recorded)
+        new = [column for column in batch.columns if column not in recorded]
+        if new:
+            # a person may have dropped one that is recorded; at once, for each statement costs a warehouse a second
+            names = sql.listed(sql.literal(column.name) for column in new)
+            self._do(f"DELETE FROM {self._name(COLUMNS)} WHERE {of_table} AND column_name IN ({names})")
+            records = ((table, one.field, one.name, one.type, one.variant, since) for one in new)
+            self._do(self._insertion(COLUMNS, *records))
+        return tuple(new) if recorded else ()
 
     def _widen(self, batch: Batch) -> None:
         """Make the table, or the columns that it lacks."""
@@ -802,10 +802,11 @@ class RelationalSink(ABC):
         ((number,),) = self._rows(query)
         return int(number)
 
-    def _insertion(self, table: str, values: Collection[object]) -> str:
-        """Return the statement that adds one row to a table of our own."""
+    def _insertion(self, table: str, *rows: Collection[object]) -> str:
+        """Return the statement that adds *rows* to a table of our own."""
         names = sql.listed(map(sql.name, OWN_TABLES[table]))
-        return f"INSERT INTO {self._name(table)} ({names}) VALUES ({sql.listed(map(sql.literal, values))})"
+        values = sql.listed(f"({sql.listed(map(sql.literal, row))})" for row in rows)
+        return f"INSERT INTO {self._name(table)} ({names}) VALUES {values}"
 
 
 def _nothing() -> None:

@@ -180,22 +180,23 @@ class BucketSink(Files, LeasedSink):
 
     def _state(self) -> bytes:
         """Return the ledger as it is now, whatever else is under way in this process."""
-        # one that was detached may be held by others for a while, so the next is another file
-        file = self._work / f"state-{secrets.token_hex(8)}.duckdb"
+        # one that was detached may be held by others for a while, so the next is another file of another name
+        name = f"state_{secrets.token_hex(8)}"
+        file = self._work / f"{name}.duckdb"
         log = file.with_name(f"{file.name}.wal")
         try:
             with self._database.cursor() as cursor:
-                cursor.execute(f"ATTACH {sql.literal(file)} AS state (BLOCK_SIZE 16384)")
+                cursor.execute(f"ATTACH {sql.literal(file)} AS {name} (BLOCK_SIZE 16384)")
                 try:
-                    cursor.execute("COPY FROM DATABASE ledger TO state")
+                    cursor.execute(f"COPY FROM DATABASE ledger TO {name}")
                     # detaching writes to the file only if nobody has looked at it meanwhile, such as by the
                     # information schema; this waits until nobody does
-                    cursor.execute("FORCE CHECKPOINT state")
+                    cursor.execute(f"FORCE CHECKPOINT {name}")
                     if log.exists():
                         raise LoadError("The state of the ledger could not be written.", destination=self._shown)
                     return gzip.compress(file.read_bytes(), 1, mtime=0)
                 finally:
-                    cursor.execute("DETACH state")
+                    cursor.execute(f"DETACH {name}")
         finally:
             file.unlink(missing_ok=True)
             log.unlink(missing_ok=True)

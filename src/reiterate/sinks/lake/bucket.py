@@ -192,6 +192,17 @@ def _profile() -> Any:  # noqa: ANN401 (of obstore)
     return Boto3CredentialProvider()
 
 
+class Opened:
+    """A file that is being read, in plain bytes: DuckDB before 2.0 takes nothing else for them."""
+
+    def __init__(self, file: ReadableFile) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size_bytes: int) -> bytes:
+        return self._file.read(size_bytes).to_bytes()
+
+
 class Reader(AbstractFileSystem):  # type: ignore[misc]
     """The files of a bucket, as DuckDB reads them."""
 
@@ -202,8 +213,8 @@ class Reader(AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self._bucket = bucket
 
-    def _open(self, path: str, *_: object, **__: object) -> ReadableFile:
-        return obstore.open_reader(self._bucket.store, self._strip_protocol(path))
+    def _open(self, path: str, *_: object, **__: object) -> Opened:
+        return Opened(obstore.open_reader(self._bucket.store, self._strip_protocol(path)))
 
     def info(self, path: str, **_: object) -> dict[str, object]:
         name = self._strip_protocol(path)
