@@ -302,6 +302,18 @@ def test_json_text_that_no_database_holds(parser: Parser, spool: Path) -> None:
         assert ['{"a":1}'] == [row["transactional_data"] for row in rows if "transactional_data" in row]
 
 
+@pytest.mark.parametrize("value", [b'"x\\\\u0000y"', b'{"k":"x\\\\u0000y"}', b'["\\\\u0000"]'])
+def test_what_only_looks_like_nul(parser: Parser, spool: Path, value: bytes) -> None:
+    """A backslash before u0000 is text like any other, in a field that is new and in one that is known."""
+    line = b'{"email":"a@example.com","profileUpdatedAt":"2026-01-14 06:20:22 +00:00","note":%b}\n' % value
+    known: tuple[Column, ...] = ()
+    for _ in range(2):
+        batch, (row,) = reading.parse(parser, spool, reading.task("users"), line, known)
+        known = batch.columns
+        expected = json.loads(value)
+        assert expected == (row["note"] if isinstance(expected, str) else json.loads(row["note"]))
+
+
 @pytest.mark.oldest
 def test_wide_and_long_rows(parser: Parser, spool: Path) -> None:
     """2,000 keys in a row, and a text of 10 MB, arrive as they are."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate import sql
 from reiterate.parse import identity, types
+from reiterate.parse.mend import NUL
 from reiterate.parse.scan import Scan
 from reiterate.parse.types import Kind
 
@@ -71,7 +72,7 @@ class Looks:
         cursor = table.cursor
         instant = types.instant_in(scan.json(cursor)) if cursor and cursor in fields else "NULL::TIMESTAMPTZ"
         sure = {} if len(fields) > WIDE else self._surely(table, plan, scan, fields)
-        ordered, kinds_of, kinds = _kinds(plan, scan, [field for field in fields if field not in sure])
+        ordered, kinds_of, kinds = _kinds(plan, scan, [field for field in fields if field not in sure], nul=complete)
         expressions = [
             "count(*)",
             "count(DISTINCT same)",
@@ -101,7 +102,7 @@ class Looks:
         if unusual:
             self._unusual.update((table.name, field) for field in unusual)
             closer = Scan(path, dict.fromkeys(unusual, "JSON"))
-            ordered, kinds_of, kinds = _kinds(plan, closer, unusual)
+            ordered, kinds_of, kinds = _kinds(plan, closer, unusual, nul=complete)
             known |= zip(ordered, map(Kind, _of_all(database, kinds, kinds_of, closer)), strict=True)
         return Look(
             rows=rows,
@@ -130,19 +131,26 @@ def _of_all(
     return found
 
 
-def _kinds(plan: Plan, scan: Scan, fields: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+def _kinds(plan: Plan, scan: Scan, fields: Sequence[str], *, nul: bool) -> tuple[list[str], list[str], list[str]]:
     """
     Return *fields* in an order, expressions of the kinds of a row's values, and those of all kinds that each field has.
+
+    Values in which a *nul* may be are unfit, if nobody has looked for it in the whole lines.
 
     Thousands of fields would make thousands of long expressions, for which there is no memory: then one stands for all
     values of a sort, which takes longer for each value.
     """
+
+    def kind_of(field: str, j: str) -> str:
+        kind = plan.kind(field, j)
+        return f"(CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE {kind} END)" if nul else kind
+
     if len(fields) <= WIDE:
-        of_rows = [f"{plan.kind(field, scan.json(field))} AS k{number}" for number, field in enumerate(fields)]
+        of_rows = [f"{kind_of(field, scan.json(field))} AS k{number}" for number, field in enumerate(fields)]
         return [*fields], of_rows, [f"coalesce(bit_or(k{number}), 0)" for number, _ in enumerate(fields)]
     sorts: dict[str, list[str]] = defaultdict(list)
     for field in fields:
-        sorts[plan.kind(field, "j")].append(field)
+        sorts[kind_of(field, "j")].append(field)
     of_rows = [
         f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda j: {kind}) AS k{number}"
         for number, (kind, of_a_sort) in enumerate(sorts.items())

@@ -9,7 +9,7 @@ from reiterate.catalog.model import Field, Type, Wire
 from reiterate.errors import SchemaFrozen
 from reiterate.flow import Column
 from reiterate.parse import columns, types
-from reiterate.parse.mend import NUL, RAW
+from reiterate.parse.mend import RAW
 from reiterate.parse.types import Kind
 from reiterate.shape import CustomFields, Policy
 
@@ -63,9 +63,6 @@ class Plan:
 
     def kind(self, field: str, j: str) -> str:
         """Return the expression that tells what a value is, and whether its known column holds it."""
-        return f"(CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE {self._kind(field, j)} END)"
-
-    def _kind(self, field: str, j: str) -> str:
         main = self._main.get(field)
         if main is None or main.type in {Type.DOUBLE, Type.BOOLEAN}:
             return types.kind(j)
