@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import closing, contextmanager
@@ -150,6 +151,7 @@ def take(workload: Workload, way: Way, *, watch: str = "") -> tuple[Spent, int]:
     if way.before:
         way.before()
     with scratch() as directory:
+        os.sync()  # what was before this left to the disk is not of this way
         spent = spend(way.job, directory, way.environ, watch=watch, limit_s=way.limit_s)
         rows = way.arrived(directory) if way.arrived else workload.rows
     if rows != workload.rows and way.exact and not spent.stopped:

@@ -162,6 +162,10 @@ class Column:
     variant: bool = False
 
 
+OCCURRENCE = '"occurrence number"'
+"""A helper column, quoted; no table's column has a space in its name."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """
@@ -183,12 +187,22 @@ class Batch:
     """rows of the raw file, repetitions included"""
     repeats: bool = False
     """whether several rows of the raw file share an identity"""
+    again: str = ""
+    """
+    of events at which nobody has looked, their ``_event_id`` from the second on that share one: an expression of the
+    columns of their table and of ``OCCURRENCE``; whoever loads the rows gives it to these
+    """
     discarded: tuple[Column, ...] = ()
     """columns that these rows would have added, had their table's schema not been closed"""
 
     @property
     def task(self) -> Task:
         return self.raw.task
+
+    @property
+    def supposed(self) -> bool:
+        """Whether nobody has looked at the rows: the query fails on any that is not as it should be."""
+        return bool(self.again)
 
     @property
     def new(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from reiterate.api import Client
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
-    from reiterate.flow import Job
-    from reiterate.sinks import Run, Sink
+    from reiterate.flow import Batch, Job
+    from reiterate.sinks import Outcome, Run, Sink
 
 HOPELESS = (Unauthorized, GatewayError, Unreachable)
 """After such an error no other request would fare better."""
@@ -144,9 +144,12 @@ def run(
 
 def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Iterator[Event]:
     readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes, clock=walk.clock)
-    with closing(readers), closing(Parser(walk.sink.spool)) as parser:
+    with ExitStack() as opened:
+        opened.enter_context(closing(readers))
         readers.give_up(left_over)
         readers.add(tasks)
+        # while the first answers arrive
+        parser = opened.enter_context(closing(Parser(walk.sink.spool)))
         cuts: Counter[str] = Counter()
         for report in readers:
             match report:
@@ -244,22 +247,12 @@ def _load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> L
     try:
         raw = joining.joined(raws)
         task = raw.task
-        batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
-        if len(raws) > 1 and not parser.apart(batch, raws):
-            return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
-        fact = Fact(
-            run_id=run_id,
-            table=task.table.name,
-            window=task.scope if isinstance(task.scope, Window) else None,
-            part=planner.part_name(task),
-            read_at=raw.read_at,
-            rows=batch.source_rows,
-            size_bytes=raw.size_bytes,
-            requests=raw.requests,
-            seconds=raw.seconds,
-            lane=raw.lane,
-        )
-        outcome = sink.load(batch, fact)
+        if (loaded := _supposed(sink, parser, raw, run_id)) is None:
+            batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
+            if len(raws) > 1 and not parser.apart(batch, raws):
+                return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
+            loaded = batch, sink.load(batch, _fact(batch, run_id))
+        batch, outcome = loaded
     except (SourceError, LoadError) as error:
         return Failed(task, error)
     finally:
@@ -281,4 +274,32 @@ def _load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> L
         new_columns=outcome.new_columns,
         discarded=batch.discarded,
         joined=tuple(each.task for each in raws) if len(raws) > 1 else (),
+    )
+
+
+def _supposed(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> tuple[Batch, Outcome] | None:
+    """Load *raw* without a look at its rows first, where that can be; return nothing, with nothing loaded, if not."""
+    batch = parser.suppose(raw, sink.columns(raw.task.table)) if sink.supposes else None
+    if batch is None:
+        return None
+    try:
+        return batch, sink.load(batch, _fact(batch, run_id))
+    except LoadError:
+        parser.doubt(raw.task.table)
+        return None
+
+
+def _fact(batch: Batch, run_id: str) -> Fact:
+    task, raw = batch.task, batch.raw
+    return Fact(
+        run_id=run_id,
+        table=task.table.name,
+        window=task.scope if isinstance(task.scope, Window) else None,
+        part=planner.part_name(task),
+        read_at=raw.read_at,
+        rows=batch.source_rows,
+        size_bytes=raw.size_bytes,
+        requests=raw.requests,
+        seconds=raw.seconds,
+        lane=raw.lane,
     )

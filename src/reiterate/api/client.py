@@ -50,6 +50,10 @@ Rewrite = Callable[[bytes], bytes]
 
 CONNECT_TIMEOUT_S = 15.0
 CHUNK_BYTES = 1 << 19
+WRITE_BYTES = 1 << 16
+"""
+For more at a time Linux takes larger pages into its cache, and on a virtual machine such memory may be slow to get.
+"""
 MOST_CONNECTIONS = 32
 """Kept open; as many as there are threads that ask."""
 ERROR_BODY_BYTES = 1 << 16
@@ -451,7 +455,9 @@ def _rewritten(chunks: Iterator[bytes], rewrite: Rewrite, path: str) -> Iterator
 def _write(file: IO[bytes], chunk: bytes) -> None:
     """Write *chunk*; what the disk refuses must not pass for trouble of the network."""
     try:
-        file.write(chunk)
+        view = memoryview(chunk)
+        for at in range(0, len(chunk), WRITE_BYTES):
+            file.write(view[at : at + WRITE_BYTES])
         file.flush()
     except OSError as error:
         raise SpoolError(reason=error.strerror) from error

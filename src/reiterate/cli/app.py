@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -138,14 +139,13 @@ def main() -> NoReturn:
         words.err().print("Stopped.")
         status = INTERRUPTED
     except SystemExit as end:
-        if end.code != INTERRUPTED:
+        if not isinstance(end.code, int):
             raise
-        status = INTERRUPTED
-    if status == INTERRUPTED:
-        # readers may still wait for an answer that nobody wants any more
+        status = end.code
+    # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
+    with suppress(BrokenPipeError):
         sys.stdout.flush()
-        os._exit(status)
-    sys.exit(status)
+    os._exit(status)
 
 
 def _say(error: ReiterateError, status: int) -> int:

@@ -47,6 +47,10 @@ class Several:
     def most_columns(self) -> int | None:
         return self._first.most_columns
 
+    @property
+    def supposes(self) -> bool:
+        return False
+
     def ledger(self) -> Ledger:
         return common([sink.ledger() for sink in self._sinks])
 

@@ -17,7 +17,7 @@ from reiterate.parse import columns, types
 from reiterate.parse.mend import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Column
@@ -36,29 +36,38 @@ def fields(table: Table) -> tuple[str, ...]:
     return table.identity.fields
 
 
-def expression(table: Table, scan: Scan, full: Collection[str] = ()) -> str:
+def expression(table: Table, scan: Scan) -> str:
     """
     Return a text that is the same for rows that are the same, occurrences apart.
-
-    That some fields are *full*, never null, makes less work.
 
     Rows of a table that is told apart by the first of several fields may have none of them: then it is null, or, in a
     scan of whole lines, the line.
     """
     match table.identity:
-        case ByEvent(identifying):
-            values = [(field, _event_value(text, field, table)) for field, text in _there(identifying, scan)]
-            if person := [text for _, text in _there(PERSON, scan)]:
-                values.append((WHO, f"coalesce({sql.listed(person)})"))
-            return _joined(table.name, values, {*full, WHO} if {*PERSON} & {*full} else full)
+        case ByEvent():
+            return of_event(table, dict(_there(fields(table), scan)))
         case ByFields(identifying):
-            return _joined("", _there(identifying, scan), full)
+            return _joined("", _there(identifying, scan))
         case ByFirst(identifying):
             named = [text for _, text in _there(identifying, scan)]
             line = f"{scan.line}::VARCHAR" if scan.whole else "NULL::VARCHAR"
             return f"coalesce({sql.listed([*named, line])})"
         case _:
             assert_never(table.identity)
+
+
+def of_event(table: Table, texts: Mapping[str, str], *, instant: str = "") -> str:
+    """
+    Return the same for events, of which *texts* are the identifying fields that they have.
+
+    An expression of their *instant*, if every row has one, makes less work.
+    """
+    values = [
+        (field, _event_value(texts[field], field, table, instant)) for field in table.identity.fields if field in texts
+    ]
+    if person := [texts[field] for field in PERSON if field in texts]:
+        values.append((WHO, f"coalesce({sql.listed(person)})"))
+    return _joined(table.name, values)
 
 
 def likeness(table: Table, scan: Scan, sure: Collection[str] = ()) -> tuple[str, str]:
@@ -97,18 +106,20 @@ def _there(identifying: Iterable[str], scan: Scan) -> Iterator[tuple[str, str]]:
             yield field, texts[0] if len(texts) == 1 else f"coalesce({sql.listed(texts)})"
 
 
-def _event_value(text: str, field: str, table: Table) -> str:
+def _event_value(text: str, field: str, table: Table, instant: str) -> str:
     if field != table.cursor:
         return text
+    if instant:
+        return f"epoch({instant})::BIGINT::VARCHAR"
     return f"coalesce(epoch({types.instant(text)})::BIGINT::VARCHAR, {text})"
 
 
-def _joined(first: str, values: Iterable[tuple[str, str]], full: Collection[str]) -> str:
+def _joined(first: str, values: Iterable[tuple[str, str]]) -> str:
     parts = [sql.literal(first)]
     for field, value in values:
         name = f"{SEPARATOR} || {sql.literal(f'{field}=')}"
         # what is null is left out
-        parts += [f"({name})", value] if field in full else [f"({name} || {value})"]
+        parts += [f"CASE WHEN {value} IS NOT NULL THEN {name} END", value]
     return f"concat({sql.listed(parts)})"
 
 

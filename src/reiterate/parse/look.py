@@ -38,8 +38,6 @@ class Look:
     """whether it is sure that no two rows are the same"""
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
-    full: frozenset[str]
-    """fields of which it is sure that every row has a value, some may be left out"""
 
     @property
     def unfit(self) -> bool:
@@ -92,13 +90,11 @@ class Looks:
         ]
         rows, different, clear, first, last, dated, *found = _of_all(database, expressions, rows_of, scan)
         known = dict(zip(ordered, map(Kind, found), strict=False))
-        unusual, full = [], []
+        unusual = []
         for field, (there, others_there) in zip(sure, found[len(ordered) :], strict=False):
             known[field] = plan.sure_kind(field) if there else Kind(0)
             if others_there:
                 unusual.append(field)
-            elif there == rows:
-                full.append(field)
         if unusual:
             self._unusual.update((table.name, field) for field in unusual)
             closer = Scan(path, dict.fromkeys(unusual, "JSON"))
@@ -109,7 +105,6 @@ class Looks:
             distinct=clear and different == rows and not {*unusual}.intersection(identity.fields(table)),
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
             kinds=known,
-            full=frozenset(full),
         )
 
     def _surely(self, table: Table, plan: Plan, scan: Scan, fields: Sequence[str]) -> dict[str, str]:

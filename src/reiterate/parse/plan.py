@@ -52,6 +52,10 @@ class Plan:
         ]
         self._main = {column.field: column for column in self._known if column.field is not None and not column.variant}
 
+    def main(self, field: str) -> Column | None:
+        """Return the known column of a field, if there is one."""
+        return self._main.get(field)
+
     def surely(self, field: str, j: str) -> str | None:
         """Return a quick condition under which the known column of a field holds a value; None if there is none."""
         main = self._main.get(field)
@@ -60,6 +64,10 @@ class Plan:
     def sure_kind(self, field: str) -> Kind:
         """Return what values are that fulfil the quick condition."""
         return Kind.BOOLEAN if self._main[field].type is Type.BOOLEAN else Kind.FITTING
+
+    def holds(self, field: str, j: str, s: str) -> str:
+        """Return the condition, not false for null, under which the known column of a field holds a value."""
+        return types.clearly(j, s, self._main[field].type, self._wire(field))
 
     def kind(self, field: str, j: str) -> str:
         """Return the expression that tells what a value is, and whether its known column holds it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, Type, Wire
+from reiterate.flow import OCCURRENCE
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import RAW
 from reiterate.parse.scan import Scan
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 READ_AS: dict[Type, Form] = {Type.BIGINT: "BIGINT", Type.DOUBLE: "DOUBLE", Type.BOOLEAN: "BOOLEAN"}
 """Types whose values the database can read as such."""
 
-SAME, OCCURRENCE = sql.name("same row"), sql.name("occurrence number")
-"""Helper columns; no table's column has a space in its name."""
+SAME = sql.name("same row")
+"""A helper column, as ``OCCURRENCE``."""
 
 
 def query(
@@ -56,9 +57,9 @@ def query(
     as_object = bool(together) and columns.CUSTOM_FIELDS in (one.column for one in settled)
     whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
     scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
-    same = identity.expression(table, scan, look.full)
+    same = identity.expression(table, scan)
     names = [sql.name(one.column.name) for one in settled]
-    values = {one.column.name: _value(one, scan, there) for one in settled}
+    values = {one.column.name: value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
     if as_object:
@@ -100,7 +101,7 @@ def _counted(several: str, order: str) -> str:
     return f"SELECT *, row_number() OVER (PARTITION BY {SAME} ORDER BY {order}) AS {OCCURRENCE} FROM ({several})"
 
 
-def _value(one: Settled, scan: Scan, there: set[str]) -> str:
+def value(one: Settled, scan: Scan, there: Collection[str]) -> str:
     """Return the expression of a column's value: null where the value goes to another column of its field."""
     column, main = one.column, one.main
     field = str(column.field)

@@ -8,29 +8,32 @@ Nothing is inferred from a sample, and nothing of the file is held in memory.
 
 Of a large file it is hoped that its first rows have all fields, which saves a pass over it: DuckDB notices when that is
 not so, and then the fields are looked for. In the same way most values are checked by a quick condition, and only
-fields with values that do not fulfil it are looked at closely.
+fields with values that do not fulfil it are looked at closely. Events of a large file that are all new can do without
+any look (:mod:`reiterate.parse.supposed`): what is not as supposed makes the load fail, and then they are looked at.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from reiterate import sql
-from reiterate.catalog.model import ByFirst
+from reiterate.catalog.model import ByEvent, ByFirst
 from reiterate.errors import MalformedRow, SourceError, SpoolError
-from reiterate.flow import Batch
-from reiterate.parse import identity
+from reiterate.flow import Batch, Write
+from reiterate.parse import columns, identity, supposed
 from reiterate.parse.apart import apart
-from reiterate.parse.look import Looks
+from reiterate.parse.look import WIDE, Looks
 from reiterate.parse.mend import NUL, RAW, mend
 from reiterate.parse.plan import Plan
 from reiterate.parse.query import query
 from reiterate.parse.scan import Scan, fields_of_sample, notices_others
 from reiterate.shape import CustomFields
+from reiterate.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +68,7 @@ class Parser:
         self._directory = directory
         self._database = self._open()
         self._unforeseen: set[str] = set()
+        self._doubted: set[str] = set()
         self._looks = Looks()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -108,6 +112,48 @@ class Parser:
                 self._database.close()
                 self._database = self._open()
 
+    def suppose(self, raw: RawFile, known: tuple[Column, ...]) -> Batch | None:
+        """
+        Return the rows of *raw*, for a table that has the columns *known*, without a look at them.
+
+        That is for events of windows that were never read, in large files: None for all else, and for tables that are
+        in :meth:`doubt`.
+        """
+        task, table, window = raw.task, raw.task.table, raw.task.scope
+        new = task.write is Write.APPEND and isinstance(table.identity, ByEvent)
+        if not isinstance(window, Window) or not new or raw.size_bytes < LARGE_BYTES or table.name in self._doubted:
+            return None
+        fields = self._sampled(raw)
+        plan = Plan(task, known, raw.declared, None)
+        if table.cursor not in fields or len(fields) > WIDE:
+            return None
+        if not all(task.shape.wants(field) and plan.main(field) for field in fields):
+            return None
+        settled, discarded = plan.settle({field: plan.sure_kind(field) for field in fields})
+        again = supposed.again(task, settled, fields)
+        if discarded or not again:
+            return None
+        return Batch(
+            raw=raw,
+            columns=tuple(one.column for one in settled),
+            key=(columns.EVENT_ID.name,),
+            first_of=False,
+            cursor_range=(window.start, window.end - timedelta(microseconds=1)),
+            query=supposed.query(task, window, raw.path, plan, settled, fields),
+            source_rows=raw.rows,
+            again=again,
+        )
+
+    def _sampled(self, raw: RawFile) -> tuple[str, ...]:
+        """Return the fields of the first rows; none if it would not be noticed that others have more."""
+        with suppress(duckdb.Error, UnicodeDecodeError, OSError):  # a message may be cut inside a letter
+            return (self._notices and fields_of_sample(self._database, raw.path)) or ()
+        return ()
+
+    def doubt(self, table: Table) -> None:
+        """Suppose nothing more of *table*: its rows were not as supposed."""
+        self._doubted.add(table.name)
+
     def apart(self, batch: Batch, raws: Sequence[RawFile]) -> bool:
         """Return whether it is sure that no row of one of *raws*, which are *batch* together, is a row of another."""
         return apart(self._database, batch, raws)
@@ -133,11 +179,10 @@ class Parser:
     def _hoping(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch | None:
         """Parse a large file in the hope that its first rows have all fields; return None if that may not be so."""
         table = raw.task.table.name
-        if raw.size_bytes < LARGE_BYTES or table in self._unforeseen or not self._notices:
+        if raw.size_bytes < LARGE_BYTES or table in self._unforeseen or not (fields := self._sampled(raw)):
             return None
         try:
-            fields = fields_of_sample(self._database, raw.path)
-            return None if fields is None else self._parse(raw, raw.path, known, most_columns, fields)
+            return self._parse(raw, raw.path, known, most_columns, fields)
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, UnicodeDecodeError, Unforeseen):  # DuckDB's message may be cut inside a letter

@@ -185,13 +185,32 @@ def surely(j: str, type_: Type, wire: Wire) -> str | None:
         case Type.TEXT, _:
             return f"(starts_with({j}, '{QUOTE}') AND NOT contains({j}, '{CONTROL}'))"
         case Type.BIGINT, _:
-            return f"regexp_full_match({j}, '-?[0-9]{{1,18}}')"
+            return f"regexp_full_match({j}, '0|-?[1-9][0-9]{{0,17}}')"
         case Type.BOOLEAN, _:
             return f"{j}::VARCHAR IN ('true', 'false')"
         case Type.TIMESTAMP, Wire.PLAIN:
             return f"CASE WHEN {j} IS NOT NULL THEN {instant_in(j)} IS NOT NULL END"
         case _:
             return None
+
+
+def clearly(j: str, s: str, type_: Type, wire: Wire) -> str:
+    """
+    Return a condition, true or null for null, under which a column of *type_*, and any database, holds the value.
+
+    A text that should be a document may still be none: to read it as one fails then.
+    """
+    # only of a string the text is shorter than its JSON
+    text = f"strlen({j}) <> strlen({s})"
+    match type_, wire:
+        case Type.TEXT, _:
+            return f"({text} AND NOT contains({s}, chr(0)))"
+        case Type.JSON, Wire.JSON_TEXT:
+            odd = f"CASE WHEN contains({s}, 'NaN') OR contains({s}, 'Inf') THEN regexp_matches({s}, '{NOT_FINITE}') END"
+            return f"({text} AND NOT contains({s}, '{NUL}') AND NOT coalesce({odd}, false))"
+        case _:
+            fine = f"{fits(j, type_, wire)} AND {unfit(j)} = 0 AND NOT contains({j}, '{NUL}')"
+            return surely(j, type_, wire) or f"CASE WHEN {j} IS NOT NULL THEN {fine} END"
 
 
 def value(j: str, s: str, type_: Type, wire: Wire) -> str:
@@ -240,8 +259,13 @@ def instant(s: str) -> str:
 
 def instant_in(j: str) -> str:
     """Return the instant that a text names, as JSON text: for the most usual spelling without taking it out."""
+    return f"""coalesce({usual_instant_in(j)}, {instant(f"({j}->>'$')")})"""
+
+
+def usual_instant_in(j: str) -> str:
+    """Return the instant that a text names in the most usual spelling, as JSON text; else null."""
     usual = f"substring({j}, 9, 1) = '-' AND {j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
-    return f"""coalesce(CASE WHEN {usual} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END, {instant(f"({j}->>'$')")})"""
+    return f"""CASE WHEN {usual} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END"""
 
 
 def day(s: str) -> str:

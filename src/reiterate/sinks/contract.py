@@ -77,6 +77,10 @@ class Sink(Protocol):
     def most_columns(self) -> int | None:
         """How many columns a table may have, second ones of a field not counted; nothing if that does not matter."""
 
+    @property
+    def supposes(self) -> bool:
+        """Whether batches can be loaded that are *supposed*: then the load fails if their keys do not differ."""
+
     def ledger(self) -> Ledger:
         """Return the facts whose rows are in the destination."""
 

@@ -12,8 +12,9 @@ import duckdb
 from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
+from reiterate.flow import OCCURRENCE
 from reiterate.sinks import spools
-from reiterate.sinks.relational import RelationalSink, first_line
+from reiterate.sinks.relational import RelationalSink, first_line, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +54,9 @@ class DuckDBDatabase(RelationalSink):
         Type.DATE: "DATE",
         Type.JSON: "JSON",
     }
-    ERRORS: tuple[type[Exception], ...] = (duckdb.Error,)
+    # a message may be cut inside a letter
+    ERRORS: tuple[type[Exception], ...] = (duckdb.Error, UnicodeDecodeError)
+    supposes = True
 
     def __init__(self, database: duckdb.DuckDBPyConnection, dataset: str, shown: object, *, read_only: bool) -> None:
         self._database = database
@@ -131,7 +134,32 @@ class DuckDBDatabase(RelationalSink):
         self._do("DROP TABLE staged")
 
     def _append(self, batch: Batch) -> int:
-        return self._do(f"INSERT INTO {self._name(self._called(batch.task.table))} BY NAME {batch.query}")
+        table = self._name(self._called(batch.task.table))
+        added = self._do(f"INSERT INTO {table} BY NAME {batch.query}")
+        if batch.supposed and self._different(batch, table) != added:
+            self._tell_apart(batch, table)
+            if self._different(batch, table) != added:
+                raise LoadError("Rows that are supposed to differ may be the same.", table=batch.task.table.name)
+        return added
+
+    def _different(self, batch: Batch, table: str) -> int:
+        """Return how many different keys rows have that were just added: at least so many."""
+        (key,) = map(sql.name, batch.key)
+        return self._number(f"SELECT count(DISTINCT hash({key})) FROM {table} AS t WHERE {self._bounds(batch)}")
+
+    def _tell_apart(self, batch: Batch, table: str) -> None:
+        """Number the events among those just added that share an identity."""
+        (key,) = map(sql.name, batch.key)
+        added = f"FROM {table} AS t WHERE {self._bounds(batch)}"
+        shared = f"SELECT hash({key}) {added} GROUP BY ALL HAVING count(*) > 1"
+        # which of several is the first must not depend on the order of arrival
+        others = sql.listed(sql.name(name) for name in names_in(batch) if name not in batch.key)
+        number = f"row_number() OVER (PARTITION BY {key} ORDER BY {others}) AS {OCCURRENCE}"
+        self._do(f"CREATE OR REPLACE TEMP TABLE alike AS SELECT *, {number} {added} AND hash({key}) IN ({shared})")
+        self._do(f"DELETE {added} AND {key} IN (SELECT {key} FROM alike)")
+        numbered = f"SELECT * EXCLUDE ({OCCURRENCE}) REPLACE ({batch.again} AS {key}) FROM alike"
+        self._do(f"INSERT INTO {table} BY NAME {numbered}")
+        self._do("DROP TABLE alike")
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         if len(batch.columns) > WIDE:

@@ -41,6 +41,10 @@ class Rehearsal:
     def most_columns(self) -> int | None:
         return self._sink.most_columns if self._sink else None
 
+    @property
+    def supposes(self) -> bool:
+        return False
+
     def ledger(self) -> Ledger:
         return self._sink.ledger().without_jobs() if self._sink else Ledger()
 

@@ -134,6 +134,7 @@ class RelationalSink(ABC):
     ERRORS: tuple[type[Exception], ...]
     """what the database raises, and what reading the rows of a batch does"""
     most_columns: int | None = None
+    supposes: bool = False
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
         self.dataset = dataset
@@ -449,6 +450,8 @@ class RelationalSink(ABC):
         if not batch.source_rows and batch.task.write is not Write.REPLACE:
             return 0, 0, 0
         if self._occupied(batch):
+            if batch.supposed:
+                raise LoadError("Rows that are supposed to be new may be there.", table=batch.task.table.name)
             return self._rewrite(batch)
         added = self._append(batch)
         if batch.new and added != batch.source_rows:
