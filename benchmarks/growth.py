@@ -1,7 +1,7 @@
 """
 What a load costs as its table grows: windows of a million opens, one after the other, into DuckDB or PostgreSQL.
 
-Each window goes the way of a sync from the raw file on: parse, then load as a new window; after the last one, the first
+Each window goes the way of a sync from the raw file on, as a new window; after the last one, the first
 window is read again and merged. The opens differ in time and message.
 """
 
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from benchmarks import ways, workloads
 from benchmarks.figures import Figure
 from reiterate.catalog import TABLES
-from reiterate.flow import RawFile, Task, Write
-from reiterate.ledger import Fact
+from reiterate.flow import Failed, RawFile, Task, Write
 from reiterate.parse import Parser
+from reiterate.run import load
 from reiterate.settings.addresses import destination_url
 from reiterate.settings.model import Destination
 from reiterate.sinks import sink_at
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reiterate.sinks import Outcome, Sink
+    from reiterate.flow import Loaded
+    from reiterate.sinks import Sink
 
 ROWS, WINDOW_ROWS = 20_000_000, 1_000_000
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,9 +55,9 @@ def _into(url: str, name: str, directory: Path, rows: int) -> Iterator[Figure]:
         for number in range(ROWS // WINDOW_ROWS):
             seconds.append(_load(sink, parser, _raw(directory, shape, number, rows, Write.APPEND))[0])
             print(f"  {name}, window {number + 1}: {seconds[-1]:.2f} s", file=sys.stderr)
-        again_s, outcome = _load(sink, parser, _raw(directory, shape, 0, rows, Write.MERGE))
+        again_s, loaded = _load(sink, parser, _raw(directory, shape, 0, rows, Write.MERGE))
     yield Figure(name, "new windows", rows, seconds=seconds)
-    changes = {"added": float(outcome.added), "changed": float(outcome.changed)}
+    changes = {"added": float(loaded.added), "changed": float(loaded.changed)}
     yield Figure(name, "the first window merged again", rows, seconds=[again_s], facts=changes)
 
 
@@ -69,13 +70,11 @@ def _raw(directory: Path, shape: workloads.Shape, number: int, rows: int, write:
     return RawFile(task, path, rows, found.st_size, 1, datetime.now(UTC), 1.0, "direct", found.st_mtime_ns)
 
 
-def _load(sink: Sink, parser: Parser, raw: RawFile) -> tuple[float, Outcome]:
-    """Parse and load one raw file, and remove it; return the seconds that took."""
+def _load(sink: Sink, parser: Parser, raw: RawFile) -> tuple[float, Loaded]:
+    """Load one raw file as a run does, which removes it; return the seconds that took."""
     began = time.monotonic()
-    batch = parser.parse(raw, sink.columns(raw.task.table), most_columns=sink.most_columns)
-    window = raw.task.scope if isinstance(raw.task.scope, Window) else None
-    fact = Fact("r", "email_open", window, None, raw.read_at, batch.source_rows, raw.size_bytes, 1, 1.0, "direct")
-    outcome = sink.load(batch, fact)
+    loaded = load(sink, parser, (raw,), "r")
     took_s = time.monotonic() - began
-    raw.path.unlink()
-    return took_s, outcome
+    if isinstance(loaded, Failed):
+        raise loaded.error
+    return took_s, loaded

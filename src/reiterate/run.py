@@ -227,12 +227,12 @@ def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
     path.touch()
     whole = replace(task, scope=Whole(), write=Write.MERGE, job=None)
     raw = RawFile(whole, path, 0, 0, 0, walk.clock(), 0.0, "direct", path.stat().st_mtime_ns)
-    _load(walk.sink, parser, (raw,), run_id)
+    load(walk.sink, parser, (raw,), run_id)
 
 
 def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Iterator[Loaded | Failed]:
     """Load *raws* at once; if that does not work, in halves, so that only what cannot be loaded fails."""
-    outcome = _load(walk.sink, parser, raws, run_id)
+    outcome = load(walk.sink, parser, raws, run_id)
     if isinstance(outcome, Loaded) or len(raws) == 1:
         yield outcome
         return
@@ -241,13 +241,16 @@ def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> 
         yield from _loads(walk, parser, some, run_id)
 
 
-def _load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Loaded | Failed:
+def load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Loaded | Failed:
+    """Load *raws*, one or neighbours, at once; all files go then, but several that cannot be loaded at once stay."""
     began = time.monotonic()
     task = raws[0].task
     try:
         raw = joining.joined(raws)
         task = raw.task
-        if (loaded := _supposed(sink, parser, raw, run_id)) is None:
+        # of several windows it must be seen that no row of one is a row of another
+        loaded = _supposed(sink, parser, raw, run_id) if len(raws) == 1 else None
+        if loaded is None:
             batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
             if len(raws) > 1 and not parser.apart(batch, raws):
                 return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
