@@ -19,17 +19,21 @@ from tests import replica
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 KILLS = 20
+PROGRAM = ("-m", "reiterate")
 
 
-def start(simulator: Simulator, file: Path | str, *flags: str) -> subprocess.Popen[str]:
+def start(
+    simulator: Simulator, file: Path | str, *flags: str, program: Sequence[str] = PROGRAM
+) -> subprocess.Popen[str]:
     """Start a sync as a process of its own, in small windows so that there is much to interrupt."""
     start_date = time.strftime("%m/%d/%Y", time.gmtime(simulator.world.start_s))
     options = ["--start-date", start_date, "--window-in-days", "0.25", "--rate-limit-factor", "1000000"]
     return subprocess.Popen(
-        [sys.executable, "-m", "reiterate", "sync", "--json-logs", "--destination", str(file), *options, *flags],
+        [sys.executable, *program, "sync", "--json-logs", "--destination", str(file), *options, *flags],
         env={**os.environ, "ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": simulator.url},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,18 +50,20 @@ def some_loads(process: subprocess.Popen[str], loads: int) -> None:
             return
 
 
-def kill_and_go_on(simulator: Simulator, place: Path | str, kills: int, *flags: str) -> None:
+def kill_and_go_on(
+    simulator: Simulator, place: Path | str, kills: int, *flags: str, program: Sequence[str] = PROGRAM
+) -> None:
     """Kill a sync (-9) at *kills* random moments, each followed by another; the last one ends by itself, and well."""
     moments = random.Random(kills)
     killed = 0
     for _ in range(kills):
-        with start(simulator, place, *flags) as process:
+        with start(simulator, place, *flags, program=program) as process:
             some_loads(process, moments.randrange(1, 9))
             time.sleep(moments.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    with start(simulator, place, *flags) as last:
+    with start(simulator, place, *flags, program=program) as last:
         last.communicate()
     assert (kills, 0) == (killed, last.returncode)
 

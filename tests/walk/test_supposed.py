@@ -14,6 +14,7 @@ from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from reiterate.sinks import DuckDBSink
 from tests import replica
 from tests.conftest import KEY, settings
+from tests.walk.test_kill import kill_and_go_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,3 +163,14 @@ def test_events_that_look_alike(
     alike = [EVENT | {"city": city, "region": region} for city in "bca" for region in (None, "n", "n")]
     assert [60, 60] == both(simulator, tmp_path, monkeypatch, [USUAL[0], *USUAL, *alike[::-1]])
     assert (TABLES, []) == (sorted(supposed), doubted)
+
+
+def test_killed_meanwhile(simulator: Simulator, tmp_path: Path) -> None:
+    """8 times kill -9 among such loads, each followed by a run, lose nothing and double nothing."""
+    program = "from reiterate.parse import relation; relation.LARGE_BYTES = 1; from reiterate.cli import main; main()"
+    flags = ("--tables", "events", "--window-in-days", "365")
+    file = tmp_path / "replica.duckdb"
+    kill_and_go_on(simulator, file, 8, *flags, program=("-c", program))
+    tables = [table for (table,) in replica.execute(file, "SELECT DISTINCT table_name FROM _reiterate_reads")]
+    assert 50 < len(tables)
+    assert {} == replica.differences(file, simulator, tables)
