@@ -51,6 +51,20 @@ def test_version() -> None:
     assert reiterate("--version").out.startswith("reiterate 0.")
 
 
+@pytest.mark.parametrize("arguments", [["tables"], ["--version"]])
+def test_output_that_cannot_be_written(arguments: list[str]) -> None:
+    """A full disk behind the output is said in a line; a reader who has seen enough is no failure."""
+    command = [sys.executable, "-m", "reiterate", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (1, "Error: [Errno 28] No space left on device\n") == (ended.returncode, ended.stderr)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "" == process.stderr.read()
+
+
 def test_help_loads_little() -> None:
     """Help needs neither a database nor HTTP, which take longer to load than all the rest."""
     ended = subprocess.run(

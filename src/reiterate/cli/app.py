@@ -129,23 +129,32 @@ app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-ke
 def main() -> NoReturn:
     """Run the command line; end with a status and never with a traceback for what a person can cause."""
     try:
+        status = _status()
+        with suppress(BrokenPipeError):  # whoever read it has seen enough
+            sys.stdout.flush()
+    except OSError as error:  # as when the output goes to a disk that is full
+        words.err().print(f"Error: {error}", markup=False)
+        status = NOTHING_DONE
+    # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
+    os._exit(status)
+
+
+def _status() -> int:
+    """Run the command line; return the status that it ends with."""
+    try:
         app(standalone_mode=True)
-        status = 0
     except SettingsError as error:
-        status = _say(error, WRONG_USAGE)
+        return _say(error, WRONG_USAGE)
     except ReiterateError as error:
-        status = _say(error, NOTHING_DONE)
+        return _say(error, NOTHING_DONE)
     except KeyboardInterrupt:
         words.err().print("Stopped.")
-        status = INTERRUPTED
+        return INTERRUPTED
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
-        status = end.code
-    # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
-    os._exit(status)
+        return end.code
+    return 0
 
 
 def _say(error: ReiterateError, status: int) -> int:
