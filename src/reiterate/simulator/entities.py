@@ -256,7 +256,8 @@ class Entities:
         """Let some time pass: something new, changed or gone in each."""
         self.journeys[0] |= {"name": "Renamed series", "updatedAt": self._world.ms(1)}
         self.journeys[-1 - ARCHIVED]["isArchived"] = True
-        del self.snippets[random.randrange(len(self.snippets))]
+        if len(self.snippets) > 1:
+            del self.snippets[random.randrange(len(self.snippets))]
         self.webhooks[0]["enabled"] = not self.webhooks[0]["enabled"]
         items = self.catalogs["products"]
         del items[next(iter(items))]
