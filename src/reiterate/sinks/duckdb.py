@@ -56,7 +56,6 @@ class DuckDBDatabase(RelationalSink):
     }
     # a message may be cut inside a letter
     ERRORS: tuple[type[Exception], ...] = (duckdb.Error, UnicodeDecodeError)
-    supposes = True
 
     def __init__(self, database: duckdb.DuckDBPyConnection, dataset: str, shown: object, *, read_only: bool) -> None:
         self._database = database
@@ -201,6 +200,8 @@ class DuckDBSink(DuckDBDatabase):
     :raises SettingsError: when the file cannot be opened, or is no database
     :raises DestinationBusy: when another process has it open
     """
+
+    supposes = True
 
     def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
         self.path = path
