@@ -1,8 +1,8 @@
 """
 What a load costs as its table grows: windows of a million opens, one after the other, into DuckDB or PostgreSQL.
 
-Each window goes the way of a sync from the raw file on, as a new window; after the last one, the first
-window is read again and merged. The opens differ in time and message.
+Each window goes the way of a sync from the raw file on, as a new window; after the last one, the first window is read
+again and merged. The opens differ in time and message.
 """
 
 from __future__ import annotations

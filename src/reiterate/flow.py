@@ -162,10 +162,6 @@ class Column:
     variant: bool = False
 
 
-OCCURRENCE = '"occurrence number"'
-"""A helper column, quoted; no table's column has a space in its name."""
-
-
 @dataclass(frozen=True)
 class Batch:
     """
@@ -181,7 +177,9 @@ class Batch:
     key: tuple[str, ...]
     first_of: bool
     cursor_range: tuple[datetime, datetime] | None
-    """smallest and largest value (UTC) of the replication key, if every row of a window has one"""
+    """
+    smallest and largest value (UTC) of the replication key, or bounds of them, if every row of a window has one
+    """
     query: str
     source_rows: int
     """rows of the raw file, repetitions included"""
@@ -190,7 +188,7 @@ class Batch:
     again: str = ""
     """
     of events at which nobody has looked, their ``_event_id`` from the second on that share one: an expression of the
-    columns of their table and of ``OCCURRENCE``; whoever loads the rows gives it to these
+    columns of their table and of ``sql.OCCURRENCE``; whoever loads the rows gives it to these
     """
     discarded: tuple[Column, ...] = ()
     """columns that these rows would have added, had their table's schema not been closed"""

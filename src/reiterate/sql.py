@@ -33,3 +33,7 @@ def literal(value: object) -> str:
 
 def listed(expressions: Iterable[str], separator: str = ", ") -> str:
     return separator.join(expressions)
+
+
+OCCURRENCE = name("occurrence number")
+"""A helper column that counts rows which are the same, from 1; no table's column has a space in its name."""

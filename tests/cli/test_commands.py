@@ -57,7 +57,10 @@ def test_output_that_cannot_be_written(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "reiterate", *arguments]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (1, "Error: [Errno 28] No space left on device\n") == (ended.returncode, ended.stderr)
+    assert (1, "Error: The output cannot be written. ([Errno 28] No space left on device)\n") == (
+        ended.returncode,
+        ended.stderr,
+    )
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -133,7 +133,7 @@ def main() -> NoReturn:
         with suppress(BrokenPipeError):  # whoever read it has seen enough
             sys.stdout.flush()
     except OSError as error:  # as when the output goes to a disk that is full
-        words.err().print(f"Error: {error}", markup=False)
+        words.err().print(f"Error: The output cannot be written. ({error})", markup=False)
         status = NOTHING_DONE
     # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
     os._exit(status)

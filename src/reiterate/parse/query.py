@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, Type, Wire
-from reiterate.flow import OCCURRENCE
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import RAW
 from reiterate.parse.scan import Scan
@@ -74,11 +73,11 @@ def query(
     if isinstance(table.identity, ByEvent):
         # which of several is the first must not depend on the order of arrival
         others = [name for name in names if name != sql.name(columns.EVENT_ID.name)]
-        event_id = f"{identity.event_id(SAME, OCCURRENCE)} AS {sql.name(columns.EVENT_ID.name)}"
+        event_id = f"{identity.event_id(SAME, sql.OCCURRENCE)} AS {sql.name(columns.EVENT_ID.name)}"
         again = f"SELECT {sql.listed([*others, event_id])} FROM ({_counted(several, sql.listed(others))})"
     else:
         latest = _counted(several, _latest_first(table, settled, names))
-        again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {OCCURRENCE} = 1"
+        again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {sql.OCCURRENCE} = 1"
     return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
 
 
@@ -98,7 +97,7 @@ def _without(line: str, fields: Collection[str]) -> str:
 
 
 def _counted(several: str, order: str) -> str:
-    return f"SELECT *, row_number() OVER (PARTITION BY {SAME} ORDER BY {order}) AS {OCCURRENCE} FROM ({several})"
+    return f"SELECT *, row_number() OVER (PARTITION BY {SAME} ORDER BY {order}) AS {sql.OCCURRENCE} FROM ({several})"
 
 
 def value(one: Settled, scan: Scan, there: Collection[str]) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.catalog.model import Type, Wire
-from reiterate.flow import OCCURRENCE
 from reiterate.parse import columns, identity, types
 from reiterate.parse.query import value
 from reiterate.parse.scan import ROWS, Scan
@@ -89,7 +88,7 @@ def again(task: Task, settled: list[Settled], fields: Sequence[str]) -> str:
     if identifying[cursor].type is not Type.TIMESTAMP or not all(texts[field] for field in texts if field != cursor):
         return ""
     same = identity.of_event(task.table, texts, instant=sql.name(identifying[cursor].name))
-    return identity.event_id(same, OCCURRENCE)
+    return identity.event_id(same, sql.OCCURRENCE)
 
 
 def _value(one: Settled, scan: Scan, cursor: str) -> str:

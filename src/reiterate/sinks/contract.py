@@ -79,7 +79,7 @@ class Sink(Protocol):
 
     @property
     def supposes(self) -> bool:
-        """Whether batches can be loaded that are *supposed*: then the load fails if their keys do not differ."""
+        """Whether batches can be loaded that are *supposed*: rows of theirs that share an identity are told apart."""
 
     def ledger(self) -> Ledger:
         """Return the facts whose rows are in the destination."""

@@ -12,7 +12,6 @@ import duckdb
 from reiterate import sql
 from reiterate.catalog.model import Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.flow import OCCURRENCE
 from reiterate.sinks import spools
 from reiterate.sinks.relational import RelationalSink, first_line, names_in
 
@@ -153,10 +152,10 @@ class DuckDBDatabase(RelationalSink):
         shared = f"SELECT hash({key}) {added} GROUP BY ALL HAVING count(*) > 1"
         # which of several is the first must not depend on the order of arrival
         others = sql.listed(sql.name(name) for name in names_in(batch) if name not in batch.key)
-        number = f"row_number() OVER (PARTITION BY {key} ORDER BY {others}) AS {OCCURRENCE}"
+        number = f"row_number() OVER (PARTITION BY {key} ORDER BY {others}) AS {sql.OCCURRENCE}"
         self._do(f"CREATE OR REPLACE TEMP TABLE alike AS SELECT *, {number} {added} AND hash({key}) IN ({shared})")
         self._do(f"DELETE {added} AND {key} IN (SELECT {key} FROM alike)")
-        numbered = f"SELECT * EXCLUDE ({OCCURRENCE}) REPLACE ({batch.again} AS {key}) FROM alike"
+        numbered = f"SELECT * EXCLUDE ({sql.OCCURRENCE}) REPLACE ({batch.again} AS {key}) FROM alike"
         self._do(f"INSERT INTO {table} BY NAME {numbered}")
         self._do("DROP TABLE alike")
 
