@@ -9,9 +9,8 @@ import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import click
 import pytest
-import typer.core
-import typer.main
 
 import reiterate
 from reiterate import errors
@@ -45,14 +44,14 @@ def undocumented(names: Iterator[str] | set[str] | tuple[str, ...], page: str) -
 
 
 def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(group, typer.core.TyperGroup):
+    if isinstance(group, click.Group):
         for name, command in group.commands.items():
             yield from commands(command, f"{path} {name}")
     else:
         yield path, group
 
 
-COMMANDS = dict(commands(typer.main.get_command(app), "reiterate"))
+COMMANDS = dict(commands(app, "reiterate"))
 
 
 def test_tables_are_generated() -> None:
@@ -85,7 +84,7 @@ def test_every_command_is_documented(command: str) -> None:
     own = [
         option
         for parameter in COMMANDS[command].params
-        if isinstance(parameter, typer.core.TyperOption) and parameter.name not in {*FLAGS, "help"}
+        if isinstance(parameter, click.Option) and parameter.name not in {*FLAGS, "help"}
         for option in parameter.opts
     ]
     assert [] == [option for option in own if option not in section]

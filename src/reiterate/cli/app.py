@@ -5,67 +5,47 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
 import reiterate
 from reiterate.cli import connection, demo, destination, show, words
 from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
-from reiterate.cli.options import with_settings
+from reiterate.cli.options import ConnectionCommand, Group, json_logs
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ReiterateError, SettingsError
 
 if TYPE_CHECKING:
     from reiterate.settings import Connection
 
-app = typer.Typer(
-    name="reiterate",
-    help="Replicates everything an Iterable project holds into a database: nothing lost, nothing twice.",
-    epilog="Try it without an account: reiterate demo",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
 
-
-def _version(*, wanted: bool) -> None:
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
         words.out().print(f"reiterate {version('reiterate')}")
-        raise typer.Exit
+        ctx.exit()
 
 
-@app.callback()
-def _root(
-    *,
-    show_version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=lambda wanted: _version(wanted=wanted), is_eager=True, help="Show the version."
-        ),
-    ] = False,
-) -> None:
-    pass
+@click.group(
+    cls=Group,
+    epilog="Try it without an account: reiterate demo",
+    context_settings={"show_default": True, "max_content_width": 110},
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+def app() -> None:
+    """Replicates everything an Iterable project holds into a database: nothing lost, nothing twice."""
 
 
-JsonLogs = Annotated[bool, typer.Option("--json-logs", help="One JSON object a line on standard output.")]
-
-
-@with_settings
-def sync(
-    *,
-    settings: dict[str, Any],
-    json_logs: JsonLogs = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read, write nothing, and show which columns would be new.")
-    ] = False,
-    full_refresh: Annotated[
-        str, typer.Option(help="Read these tables anew, separated by commas; rows that Iterable no longer has go.")
-    ] = "",
-) -> None:
+@click.command(cls=ConnectionCommand, epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")
+@json_logs
+@click.option("--dry-run", is_flag=True, help="Read, write nothing, and show which columns would be new.")
+@click.option(
+    "--full-refresh",
+    help="Read these tables anew, separated by commas; rows that Iterable no longer has go.",
+)
+def sync(*, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refresh: str | None) -> None:
     """
     Replicate what is due into the destination.
 
@@ -75,12 +55,12 @@ def sync(
 
     connection = _connection(settings)
     with stoppable() as stop:
-        anew = [name.strip() for name in full_refresh.split(",") if name.strip()]
+        anew = [name.strip() for name in (full_refresh or "").split(",") if name.strip()]
         events = reiterate.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
         status = render.follow(events, json_logs=json_logs)
     if dry_run:
         words.err().print("This was a dry run: nothing was written.")
-    raise typer.Exit(status)
+    raise click.exceptions.Exit(status)
 
 
 def _connection(settings: dict[str, Any]) -> Connection:
@@ -91,15 +71,12 @@ def _connection(settings: dict[str, Any]) -> Connection:
     return loaded.connection
 
 
-@with_settings
-def resync(
-    *,
-    settings: dict[str, Any],
-    table: Annotated[str, typer.Argument(help="An export table: events or users.")],
-    start: Annotated[str, typer.Option("--from", help="From this day on, MM/DD/YYYY (the start date).")] = "",
-    end: Annotated[str, typer.Option("--to", help="Up to this day, which is not included (now).")] = "",
-    json_logs: JsonLogs = False,
-) -> None:
+@click.command(cls=ConnectionCommand, epilog="Example: reiterate resync email_open --from 09/01/2026 --to 09/08/2026")
+@click.argument("table", help="An export table: events or users.")
+@click.option("--from", "start", help="From this day on, MM/DD/YYYY (the start date).")
+@click.option("--to", "end", help="Up to this day, which is not included (now).")
+@json_logs
+def resync(*, settings: dict[str, Any], table: str, start: str | None, end: str | None, json_logs: bool) -> None:
     """
     Read a range of days of one table again.
 
@@ -110,20 +87,14 @@ def resync(
     connection = _connection(settings)
     with stoppable() as stop:
         events = reiterate.resync(table, start or None, end or None, connection, stop=stop)
-        raise typer.Exit(render.follow(events, json_logs=json_logs))
+        raise click.exceptions.Exit(render.follow(events, json_logs=json_logs))
 
 
-# in the order in which a person meets them
-app.command("demo", epilog="Example: reiterate demo --days 30")(demo.demo)
-app.command("sync", epilog="Example: ITERABLE_API_KEY=… reiterate sync --start-date 09/01/2026")(sync)
-app.command("resync", epilog="Example: reiterate resync email_open --from 09/01/2026 --to 09/08/2026")(resync)
-app.command("plan", epilog="Example: reiterate plan --tables email_open,users")(show.plan)
-app.command("status", epilog="Example: reiterate status --connection shop")(show.status)
-app.command("verify", epilog="Example: reiterate verify --source --tables email_open")(show.verify)
-app.command("tables", epilog="Example: reiterate tables email_open")(show.tables)
-app.add_typer(connection.app, name="connection")
-app.add_typer(destination.app, name="destination")
-app.command("simulate", epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")(demo.simulate)
+for command in (
+    *(demo.demo, sync, resync, show.plan, show.status, show.verify, show.tables),
+    *(connection.app, destination.app, demo.simulate),
+):
+    app.add_command(command)
 
 
 def main() -> NoReturn:
@@ -142,19 +113,22 @@ def main() -> NoReturn:
 def _status() -> int:
     """Run the command line; return the status that it ends with."""
     try:
-        app(standalone_mode=True)
+        # only what ends a command early gives a status
+        return app.main(prog_name="reiterate", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     except SettingsError as error:
         return _say(error, WRONG_USAGE)
     except ReiterateError as error:
         return _say(error, NOTHING_DONE)
-    except KeyboardInterrupt:
+    except click.Abort:
         words.err().print("Stopped.")
         return INTERRUPTED
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
         return end.code
-    return 0
 
 
 def _say(error: ReiterateError, status: int) -> int:

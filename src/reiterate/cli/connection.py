@@ -8,15 +8,15 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 import reiterate
 from reiterate.catalog import GROUPS, TABLES, tables_of
 from reiterate.cli import show, words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
-from reiterate.cli.options import with_settings
+from reiterate.cli.options import ConnectionCommand, Group, config, yes
 from reiterate.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -38,27 +38,25 @@ ASKED = {
 LISTS = {"lists", "columns", "omit_columns", "hash_columns"}
 SWITCHES = {"full_refresh", "history", "snapshots"}
 
-app = typer.Typer(help="Create, test, change and delete connections to Iterable projects.", no_args_is_help=True)
+name = click.argument("name", help="Name of the connection.")
+name_if_any = click.argument("name", required=False, help="Name of the connection.")
 
-Name = Annotated[str, typer.Argument(help="Name of the connection.", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="The file with connections.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing.")]
+
+@click.group("connection", cls=Group)
+def app() -> None:
+    """Create, test, change and delete connections to Iterable projects."""
 
 
 @app.command(
-    "create", epilog="Example: reiterate connection create shop --api-key env:SHOP_KEY --start-date 09/01/2026"
+    "create",
+    cls=ConnectionCommand,
+    epilog="Example: reiterate connection create shop --api-key env:SHOP_KEY --start-date 09/01/2026",
 )
-@with_settings
-def create(
-    *,
-    name: Annotated[str, typer.Argument(help="Name of the connection.")] = "",
-    settings: dict[str, Any],
-    api_key: Annotated[
-        str | None, typer.Option(help="env:NAME, file:PATH, keyring:NAME, or the key.", show_default=False)
-    ] = None,
-    test: Annotated[bool, typer.Option(help="Test the connection before it is saved.")] = True,
-    yes: Yes = False,
-) -> None:
+@name_if_any
+@click.option("--api-key", help="env:NAME, file:PATH, keyring:NAME, or the key.")
+@click.option("--test/--no-test", default=True, help="Test the connection before it is saved.")
+@yes
+def create(*, name: str | None, settings: dict[str, Any], api_key: str | None, test: bool, yes: bool) -> None:
     """Create a connection: ask for what flags leave out, test it, show its metadata, choose its tables."""
     from rich.prompt import Confirm, Prompt
 
@@ -85,7 +83,7 @@ def create(
     chosen = draft.settings(values).connection
     if test and not _tested(chosen) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
         console.print("The connection was not saved. To save it untested, add --no-test.")
-        raise typer.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(NOTHING_DONE)
     show.overview(tables_of(chosen.tables))
     if asks and "tables" not in values:
         question = f"Which tables: names, globs or groups ({', '.join(GROUPS)}), separated by commas"
@@ -153,7 +151,8 @@ def _own(pairs: Iterable[str]) -> dict[str, str]:
 
 
 @app.command("list", epilog="Example: reiterate connection list")
-def list_(*, config: Config = None) -> None:
+@config
+def list_(*, config: Path | None) -> None:
     """Show the names of all connections."""
     from reiterate.settings import edit
 
@@ -165,11 +164,9 @@ def list_(*, config: Config = None) -> None:
         words.err().print(f"No connections in {file}. Create one: reiterate connection create", markup=False)
 
 
-@app.command("show", epilog="Example: reiterate connection show --connection shop")
-@with_settings
-def show_(
-    *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
-) -> None:
+@app.command("show", cls=ConnectionCommand, epilog="Example: reiterate connection show --connection shop")
+@name_if_any
+def show_(*, name: str | None, settings: dict[str, Any]) -> None:
     """Show the settings of a connection as a sync would use them; the key stays hidden."""
     from reiterate.settings import describe
 
@@ -182,11 +179,9 @@ def show_(
         words.err().print(f"Note: {notice}", markup=False)
 
 
-@app.command("test", epilog="Example: reiterate connection test shop")
-@with_settings
-def test(
-    *, name: Annotated[str, typer.Argument(help="Name of the connection.")] = "", settings: dict[str, Any]
-) -> None:
+@app.command("test", cls=ConnectionCommand, epilog="Example: reiterate connection test shop")
+@name_if_any
+def test(*, name: str | None, settings: dict[str, Any]) -> None:
     """Tell for every table whether the key can read it, in a handful of cheap calls."""
     loaded = reiterate.settings(**_named(name, settings))
     for notice in loaded.notices:
@@ -195,7 +190,7 @@ def test(
     refused = [check for check in checks if check.error]
     asked = sum(len(check.tables) for check in checks)
     if refused:
-        raise typer.Exit(NOTHING_DONE if len(refused) == len(checks) else SOME_FAILED)
+        raise click.exceptions.Exit(NOTHING_DONE if len(refused) == len(checks) else SOME_FAILED)
     words.out().print(f"The key can read all {asked} tables.")
 
 
@@ -217,20 +212,16 @@ def _checks(connection: Connection) -> list[reiterate.Check]:
 
 
 @app.command("metadata", epilog="Example: reiterate connection metadata shop --table email_open --lookback 7d")
+@name
+@click.option("--table", help="Show, or change, this table alone.")
+@click.option("--select", help="Replicate these tables: names, globs or groups, separated by commas.")
+@click.option("--start-date", help="Replicate the table from this date on, MM/DD/YYYY.")
+@click.option("--window-in-days", help="Longest time range of one export request of the table.")
+@click.option("--lookback", help="Read again what happened so long before the last sync.")
+@click.option("--set", "own", multiple=True, metavar="SETTING=VALUE", help="Change another setting of the table.")
+@config
 def metadata(
-    *,
-    name: Name,
-    table: Annotated[str, typer.Option(help="Show, or change, this table alone.")] = "",
-    select: Annotated[
-        str, typer.Option(help="Replicate these tables: names, globs or groups, separated by commas.")
-    ] = "",
-    start_date: Annotated[str, typer.Option(help="Replicate the table from this date on, MM/DD/YYYY.")] = "",
-    window_in_days: Annotated[str, typer.Option(help="Longest time range of one export request of the table.")] = "",
-    lookback: Annotated[str, typer.Option(help="Read again what happened so long before the last sync.")] = "",
-    own: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change another setting of the table.")
-    ] = None,
-    config: Config = None,
+    *, name: str, table: str | None, select: str | None, own: tuple[str, ...], config: Path | None, **given: str | None
 ) -> None:
     """Show the tables, columns, keys and methods of a connection, or change them."""
     from reiterate.settings import edit, own_settings
@@ -238,15 +229,14 @@ def metadata(
     file = _file(config)
     if table and table not in TABLES:
         raise SettingsError(f"There is no table {table}.", hint=f"Tables: {', '.join(TABLES)}.")
-    given = {"start_date": start_date, "window_in_days": window_in_days, "lookback": lookback, **_own(own or ())}
-    changes = _written({setting: value for setting, value in given.items() if value})
+    changes = _written({setting: value for setting, value in (given | _own(own)).items() if value})
     if changes and not table:
         raise SettingsError(
             f"{', '.join(changes)} is changed for one table.", hint="Name it with --table, or edit the file."
         )
     # all is checked before the file changes
     connection = reiterate.settings(name, config=file, tables=select or None).connection
-    if changes:
+    if table and changes:
         own_settings(
             table,
             {setting: value for setting, value in changes.items() if value is not None},
@@ -266,12 +256,10 @@ def metadata(
 
 
 @app.command("delete", epilog="Example: reiterate connection delete shop --yes")
-def delete(
-    *,
-    name: Name,
-    yes: Yes = False,
-    config: Config = None,
-) -> None:
+@name
+@yes
+@config
+def delete(*, name: str, yes: bool, config: Path | None) -> None:
     """Delete a connection from the file; the data in its destination stays."""
     from rich.prompt import Confirm
 
@@ -282,7 +270,7 @@ def delete(
         raise SettingsError(f"There is no connection {name}.", file=file)
     if not yes and not (sys.stdin.isatty() and Confirm.ask(f"Delete connection {name}?", default=False)):
         words.out().print("Nothing was deleted. To delete without a question, add --yes.")
-        raise typer.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(NOTHING_DONE)
     edit.delete_connection(file, name)
     words.out().print(f"Deleted connection {name} from {file}. The data in its destination stays.", markup=False)
 
@@ -291,5 +279,5 @@ def _file(config: Path | None) -> Path:
     return config or FILE
 
 
-def _named(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _named(name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "connection": name} if name else settings

@@ -6,13 +6,14 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 import reiterate
 from reiterate.catalog import TABLES
 from reiterate.cli import words
+from reiterate.cli.options import Command
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ConnectionMismatch, SettingsError
 
@@ -37,13 +38,19 @@ QUESTIONS = {
 }
 
 
-def demo(
-    *,
-    days: Annotated[int, typer.Option(help="How many days of events the brand has.", min=1, max=3650)] = 60,
-    events_per_day: Annotated[int, typer.Option(help="How many events a day.", min=1)] = 2000,
-    seed: Annotated[int, typer.Option(help="Another seed, another brand.")] = 7,
-    file: Annotated[Path, typer.Option(help="The DuckDB file to write.")] = Path("iterable.duckdb"),
-) -> None:
+days = click.option("--days", type=click.IntRange(1, 3650), default=60, help="How many days of events the brand has.")
+events_per_day = click.option("--events-per-day", type=click.IntRange(1), default=2000, help="How many events a day.")
+seed = click.option("--seed", default=7, help="Another seed, another brand.")
+
+
+@click.command(cls=Command, epilog="Example: reiterate demo --days 30")
+@days
+@events_per_day
+@seed
+@click.option(
+    "--file", type=click.Path(path_type=Path), default=Path("iterable.duckdb"), help="The DuckDB file to write."
+)
+def demo(*, days: int, events_per_day: int, seed: int, file: Path) -> None:
     """Replicate an invented brand from the built-in simulator, and show what arrived."""
     import duckdb
 
@@ -71,7 +78,7 @@ def demo(
         except ConnectionMismatch as error:
             raise ConnectionMismatch(error.what, hint="Name another file with --file.", **error.facts) from error
         if status != 0:
-            raise typer.Exit(status)
+            raise click.exceptions.Exit(status)
         # the list of export jobs is that of before the sync had started any
         expected = {name: len(simulator.truth(name)) for name in TABLES if name != "export_jobs"}
     with closing(duckdb.connect(str(file), read_only=True)) as database:
@@ -94,18 +101,19 @@ def demo(
     console.print("  reiterate connection create", markup=False)
     if wrong:
         console.print(f"Error: these tables differ from the brand's truth: {', '.join(wrong)}")
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
+@click.command(cls=Command, epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on; 0 takes a free one.")
+@click.option("--api-key", default=KEY, help="The key that clients must show.")
+@days
+@events_per_day
+@seed
+@click.option("--limits", is_flag=True, help="Enforce Iterable's documented rate limits.")
+@click.option("--faults", type=click.Path(path_type=Path), help="JSON file with faults to inject.")
 def simulate(
-    *,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
-    api_key: Annotated[str, typer.Option(help="The key that clients must show.")] = KEY,
-    days: Annotated[int, typer.Option(help="How many days of events the brand has.", min=1, max=3650)] = 60,
-    events_per_day: Annotated[int, typer.Option(help="How many events a day.", min=1)] = 2000,
-    seed: Annotated[int, typer.Option(help="Another seed, another brand.")] = 7,
-    limits: Annotated[bool, typer.Option("--limits", help="Enforce Iterable's documented rate limits.")] = False,
-    faults: Annotated[Path | None, typer.Option(help="JSON file with faults to inject.")] = None,
+    *, port: int, api_key: str, days: int, events_per_day: int, seed: int, limits: bool, faults: Path | None
 ) -> None:
     """Run a local Iterable with an invented brand, until it is stopped."""
     from reiterate.simulator import ServerOptions, WorldOptions, serve

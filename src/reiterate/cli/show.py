@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 import reiterate
 from reiterate.catalog import GROUPS, TABLES
 from reiterate.cli import words
 from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
-from reiterate.cli.options import with_settings
+from reiterate.cli.options import Command, ConnectionCommand, as_json
 from reiterate.errors import SettingsError
 from reiterate.shape import Shape, snake_case
 from reiterate.windows import Window
@@ -28,15 +28,12 @@ if TYPE_CHECKING:
 EVENTS = 'events["events: email_send, …"]'
 """What stands for all of them in the diagram."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-
-def tables(
-    *,
-    name: Annotated[str, typer.Argument(help="Show the columns of this table.")] = "",
-    as_json: AsJson = False,
-    diagram: Annotated[bool, typer.Option("--diagram", help="Print how the tables join, for Mermaid.")] = False,
-) -> None:
+@click.command(cls=Command, epilog="Example: reiterate tables email_open")
+@click.argument("name", required=False, help="Show the columns of this table.")
+@as_json
+@click.option("--diagram", is_flag=True, help="Print how the tables join, for Mermaid.")
+def tables(*, name: str | None, as_json: bool, diagram: bool) -> None:
     """Show the tables, or the columns of one."""
     if name and name not in TABLES:
         raise SettingsError(f"There is no table {name}.", hint=f"Tables: {', '.join(TABLES)}.")
@@ -142,8 +139,9 @@ def _columns(table: Table, shape: Shape) -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-@with_settings
-def plan(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
+@click.command(cls=ConnectionCommand, epilog="Example: reiterate plan --tables email_open,users")
+@as_json
+def plan(*, settings: dict[str, Any], as_json: bool) -> None:
     """
     Show what a sync would read: windows, calls, and the least time that Iterable's limits allow.
 
@@ -194,8 +192,9 @@ def _planned(found: reiterate.Plan) -> dict[str, Any]:
     }
 
 
-@with_settings
-def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
+@click.command(cls=ConnectionCommand, epilog="Example: reiterate status --connection shop")
+@as_json
+def status(*, settings: dict[str, Any], as_json: bool) -> None:
     """Show per table its rows, how fresh they are, when it was last read, and what is left to read."""
     found = reiterate.status(**settings)
     if as_json:
@@ -232,14 +231,11 @@ def status(*, settings: dict[str, Any], as_json: AsJson = False) -> None:
         console.print("No sync yet.")
 
 
-@with_settings
-def verify(
-    *,
-    settings: dict[str, Any],
-    source: Annotated[bool, typer.Option("--source", help="Read sampled windows from Iterable again, too.")] = False,
-    sample: Annotated[int, typer.Option("--sample", help="How many windows a table.", min=1)] = 3,
-    as_json: AsJson = False,
-) -> None:
+@click.command(cls=ConnectionCommand, epilog="Example: reiterate verify --source --tables email_open")
+@click.option("--source", is_flag=True, help="Read sampled windows from Iterable again, too.")
+@click.option("--sample", type=click.IntRange(1), default=3, help="How many windows a table.")
+@as_json
+def verify(*, settings: dict[str, Any], source: bool, sample: int, as_json: bool) -> None:
     """
     Compare the destination with its ledger, and with Iterable; changes nothing.
 
@@ -251,9 +247,9 @@ def verify(
     else:
         _tell(found)
     if any(one.problems for one in found):
-        raise typer.Exit(SOME_FAILED)
+        raise click.exceptions.Exit(SOME_FAILED)
     if all(one.error for one in found):
-        raise typer.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(NOTHING_DONE)
 
 
 def _tell(found: Sequence[Verified]) -> None:
