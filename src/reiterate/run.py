@@ -163,13 +163,13 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     yield from _loads(walk, parser, raws, run_id)
                 case Refused(_, Stopped() as stopped):
                     raise stopped
-                case Refused(task, error) if planner.may_be_missing(task, error, walk.sink.ledger()):
-                    _leave_empty(walk, parser, task, run_id)
-                    yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, JobsRefused() as error):
                     if readers.close_jobs():
                         yield LaneClosed(task, error)
                     readers.add((replace(task, job=None),), first=True)
+                case Refused(task, error) if planner.may_be_missing(task, error, walk.sink.ledger()):
+                    _leave_empty(walk, parser, task, run_id)
+                    yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, error):
                     cuts[task.table.name] += isinstance(error, ExportCut)
                     yield from _refused(readers, task, error, cuts[task.table.name])

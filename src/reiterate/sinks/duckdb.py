@@ -77,12 +77,11 @@ class DuckDBDatabase(RelationalSink):
         return self._database.execute(query).fetchall()
 
     def _column_names(self, table: str) -> list[str]:
-        # twice as fast as information_schema
-        found = self._rows(
-            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
-            f"AND schema_name = {sql.literal(self.dataset)} AND table_name = {sql.literal(table)} ORDER BY column_index"
-        )
-        return [name for (name,) in found]
+        # a query of the catalog takes five times as long, and a statement that fails would end the transaction
+        try:
+            return self._database.table(self._name(table)).columns
+        except duckdb.CatalogException:
+            return []
 
     def _do(self, statement: str) -> int:
         found = self._database.execute(statement).fetchall()
