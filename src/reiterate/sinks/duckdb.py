@@ -27,6 +27,7 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "300MB",
     "allocator_flush_threshold": "32MB",
     "preserve_insertion_order": "false",
+    "python_enable_replacements": "false",  # a variable of this program is no table
 }
 
 RESTING = "60MB"
@@ -79,7 +80,7 @@ class DuckDBDatabase(RelationalSink):
     def _column_names(self, table: str) -> list[str]:
         # a query of the catalog takes five times as long, and a statement that fails would end the transaction
         try:
-            return self._database.table(self._name(table)).columns
+            return self._database.sql(f"FROM {self._name(table)}").columns
         except duckdb.CatalogException:
             return []
 
