@@ -46,6 +46,13 @@ def test_help_shows_an_example(command: str) -> None:
     assert f"reiterate {command}" in ended.out.partition("Example:")[2]
 
 
+def test_completion() -> None:
+    """The shell completes commands and flags."""
+    words = {"_REITERATE_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+    assert "plain,metadata\n" == reiterate(COMP_WORDS="reiterate connection me", **words).out
+    assert "plain,--full-refresh\n" == reiterate(COMP_WORDS="reiterate sync --full", **words).out
+
+
 def test_version() -> None:
     """`--version` tells it."""
     assert reiterate("--version").out.startswith("reiterate 0.")
