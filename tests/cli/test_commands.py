@@ -48,9 +48,9 @@ def test_help_shows_an_example(command: str) -> None:
 
 def test_completion() -> None:
     """The shell completes commands and flags."""
-    words = {"_REITERATE_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
-    assert "plain,metadata\n" == reiterate(COMP_WORDS="reiterate connection me", **words).out
-    assert "plain,--full-refresh\n" == reiterate(COMP_WORDS="reiterate sync --full", **words).out
+    for typed, word in (("connection me", "metadata"), ("sync --full", "--full-refresh")):
+        ended = reiterate(_REITERATE_COMPLETE="bash_complete", COMP_WORDS=f"reiterate {typed}", COMP_CWORD="2")
+        assert f"plain,{word}\n" == ended.out
 
 
 def test_version() -> None:

@@ -90,6 +90,9 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
 }
 """Names and columns are a contract with people's warehouses."""
 
+EVENT_ID = "_event_id"
+"""What tells events apart, where their table has it."""
+
 FRESH = "_reiterate_new_"
 """Before the name of a table: what is read anew, until it is whole."""
 
@@ -201,8 +204,12 @@ class RelationalSink(ABC):
 
     def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:  # noqa: ARG002
         """Make a table, its rows *by* a column where the database can keep them so."""
-        definitions = sql.listed(f"{sql.name(name)} {self.TYPES[type_]}" for name, type_ in columns.items())
+        definitions = sql.listed(self._definition(name, type_) for name, type_ in columns.items())
         self._do(f"CREATE TABLE {self._name(table)} ({definitions})")
+
+    def _definition(self, name: str, type_: Type) -> str:
+        """Return what a statement that makes a table says of a column."""
+        return f"{sql.name(name)} {self.TYPES[type_]}"
 
     @property
     def empty(self) -> bool:
@@ -828,7 +835,7 @@ def names_of(columns: Collection[Column]) -> dict[str | None, str]:
 def key_of(table: Table, columns: Collection[Column]) -> list[str]:
     """Return the columns that tell the rows of *table* apart."""
     if isinstance(table.identity, ByEvent):
-        return ["_event_id"]
+        return [EVENT_ID]
     names = names_of(columns)
     return [names[field] for field in table.identity.fields]
 
