@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 KEY = "5ca1ab1e0ddba11deadbeefcafef00d5"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever has more time ask for more."""
+    parser.addoption(
+        "--kills", type=int, default=4, help="how often a sync into each kind of destination is killed (4)"
+    )
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often a sync is killed in one test; `make chaos` wants 10."""
+    return int(request.config.getoption("kills"))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tests see no settings of the person who runs them."""

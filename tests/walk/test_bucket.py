@@ -19,7 +19,6 @@ from tests.walk.test_kill import kill_and_go_on
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 10
 TABLES = ("campaigns", "email_open", "list_users", "lists", "metadata", "users")
 """some of each kind of read; a bucket does not know one table from another"""
 
@@ -32,12 +31,12 @@ def sync(simulator: Simulator, destination: str) -> RunFinished:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_kills_and_syncs(format_: str) -> None:
+def test_kills_and_syncs(format_: str, kills: int) -> None:
     """Kills at random moments lose and double nothing; a later sync brings what changed, another nothing."""
     destination = objects.new_prefix(format_)
     place = replica.Lake(destination, format_)
     with Simulator(WorldOptions(days=1, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        kill_and_go_on(simulator, destination, KILLS, "--tables", ",".join(TABLES))
+        kill_and_go_on(simulator, destination, kills, "--tables", ",".join(TABLES))
         assert {} == replica.differences(place, simulator, TABLES)
         simulator.mutate(fraction=0.05)
         assert Status.SUCCEEDED is sync(simulator, destination).status

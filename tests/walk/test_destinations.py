@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KILLS = 10
 
 PLACES: dict[str, Callable[[Path], Path | str]] = {
     "PostgreSQL": lambda _: postgres.new_database(),
@@ -57,10 +56,10 @@ def test_three_syncs(place: Path | str, project_type: str) -> None:
         assert [] == [table.problems for table in reiterate.verify(**settings(simulator, place)) if table.problems]
 
 
-def test_ten_kills(place: Path | str) -> None:
-    """Ten times kill -9 at random moments, then one run: nothing is lost, nothing doubled."""
+def test_kills(place: Path | str, kills: int) -> None:
+    """Kill -9 at random moments, each followed by a run: nothing is lost, nothing doubled."""
     with Simulator(WorldOptions(days=4, events_per_day=800, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        kill_and_go_on(simulator, place, KILLS)
+        kill_and_go_on(simulator, place, kills)
         assert {} == replica.differences(place, simulator)
 
 

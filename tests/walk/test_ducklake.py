@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ducklake
 
-KILLS = 10
 PASSWORD = "hunter2 hunter2"
 
 
@@ -43,14 +42,14 @@ def sync(simulator: Simulator, destination: str, **others: Any) -> RunFinished:
     return last
 
 
-def test_ten_kills_and_three_syncs(lake: str) -> None:
+def test_kills_and_syncs(lake: str, kills: int) -> None:
     """
-    Kill -9 at ten random moments, each followed by a run, loses nothing of the documented tables and doubles nothing.
+    Kill -9 at random moments, each followed by a run, loses nothing of the documented tables and doubles nothing.
 
     Another sync adds nothing, a third brings all that changed; the ledger agrees with the rows.
     """
     with Simulator(WorldOptions(days=1, events_per_day=300, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        kill_and_go_on(simulator, lake, KILLS)
+        kill_and_go_on(simulator, lake, kills)
         assert {} == replica.differences(lake, simulator)
         again = sync(simulator, lake)
         assert [(0, 0, 0)] * 16 == [(table.added, table.changed, table.removed) for table in again.tables]

@@ -17,7 +17,6 @@ from tests.walk.test_kill import kill_and_go_on
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 10
 HISTORY = "".join(
     f"[connections.shop.table.{table}]\nhistory = true\n" for table in ("users", "list_users", "campaigns")
 )
@@ -40,7 +39,7 @@ def count(place: replica.Lake, table: str, where: str = "true") -> int:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_kills_and_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
+def test_kills_and_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str, kills: int) -> None:
     """
     Kill -9 at random moments, each followed by a run, loses nothing and doubles nothing, history included.
 
@@ -54,7 +53,7 @@ def test_kills_and_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format
     tables = ["campaigns", "email_click", "email_open", "list_users", "users"]
     flags = ("--tables", ",".join(tables), "--full-refresh", "users,email_open")
     with Simulator(WorldOptions(days=2, events_per_day=100, seed=2), ServerOptions(api_key=KEY)) as simulator:
-        kill_and_go_on(simulator, destination, KILLS, *flags)
+        kill_and_go_on(simulator, destination, kills, *flags)
         assert {} == replica.differences(place, simulator, tables)
         for table in ("users", "list_users", "campaigns"):
             assert count(place, table) == count(place, f"{table}_history") == count(place, f"{table}_history", NOW)

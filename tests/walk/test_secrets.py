@@ -48,7 +48,7 @@ WAYS: dict[str, tuple[int, str, ServerOptions, list[str]]] = {
     ),
     "server errors": (1, "Iterable had an error.", faulty(Fault("/*", "status", body=ECHO)), []),
     "resets": (1, "Connection reset", faulty(Fault("/*", "reset")), []),
-    "cut": (3, "broke off", faulty(Fault("/api/export/*", "cut_row")), []),
+    "cut": (3, "broke off", faulty(Fault("/api/export/*", "cut_row")), ["--tables", "lists,users"]),
     "a redirection": (
         1,
         "redirection",
