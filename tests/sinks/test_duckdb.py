@@ -107,6 +107,21 @@ def test_names(tmp_path: Path, name: str, dataset: str) -> None:
     assert [name] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(("version", "packed"), [("v1.0.0", False), ("latest", True)])
+def test_files_of_older_formats(file: File, version: str, packed: bool) -> None:
+    """Events go into a file of any format; their ids are compressed by zstd where it has that."""
+    duckdb.connect(str(file.path), config={"storage_compatibility_version": version}).close()
+    rows = [click(f"10:{minute:02}") for minute in range(60)]
+    for task, added in ((first_read("10:00", "11:00"), 60), (again("10:00", "11:00"), 0)):
+        assert (added, 0, 0) == numbers(file.load(task, *rows))
+    assert same("email_click", rows) == file.has("email_click")
+    found = file.sql(
+        "USE iterable.iterable",
+        "SELECT DISTINCT compression FROM pragma_storage_info('email_click') WHERE column_name = '_event_id'",
+    )
+    assert packed == (("ZSTD",) in found)
+
+
 def test_other_schemas_stay(file: File) -> None:
     """What else is in the file stays, tables of the same name too; each dataset has its own facts and connection."""
     file.sql("CREATE SCHEMA mine", "CREATE TABLE mine.email_click AS SELECT 1 AS x", "CREATE TABLE main.users (y INT)")
