@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 DOCS = "https://api.iterable.com/api/docs"
 
@@ -217,6 +218,7 @@ class ByEvent:
     do not change once an event has happened.
     """
 
+    column: ClassVar[str] = "_event_id"
     fields: tuple[str, ...]
 
 

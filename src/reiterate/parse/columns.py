@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reiterate.catalog.model import Table
 
-EVENT_ID = Column("_event_id", Type.TEXT, None)
+EVENT_ID = Column(ByEvent.column, Type.TEXT, None)
 
 CUSTOM_FIELDS = Column("custom_fields", Type.JSON, None)
 """Fields that the catalog does not know, as one object, where a person wants them so."""

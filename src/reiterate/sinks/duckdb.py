@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from reiterate import sql
-from reiterate.catalog.model import Type
+from reiterate.catalog.model import ByEvent, Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
 from reiterate.sinks import spools
-from reiterate.sinks.relational import EVENT_ID, RelationalSink, first_line, names_in
+from reiterate.sinks.relational import RelationalSink, first_line, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -222,7 +222,7 @@ class DuckDBSink(DuckDBDatabase):
 
     def _definition(self, name: str, type_: Type) -> str:
         # none is there twice: to look for repetitions in them takes more time than all else that is done to them
-        packed = (name, type_) == (EVENT_ID, Type.TEXT) and self._knows_zstd
+        packed = (name, type_) == (ByEvent.column, Type.TEXT) and self._knows_zstd
         return super()._definition(name, type_) + " USING COMPRESSION zstd" * packed
 
     @property

@@ -90,9 +90,6 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
 }
 """Names and columns are a contract with people's warehouses."""
 
-EVENT_ID = "_event_id"
-"""What tells events apart, where their table has it."""
-
 FRESH = "_reiterate_new_"
 """Before the name of a table: what is read anew, until it is whole."""
 
@@ -835,7 +832,7 @@ def names_of(columns: Collection[Column]) -> dict[str | None, str]:
 def key_of(table: Table, columns: Collection[Column]) -> list[str]:
     """Return the columns that tell the rows of *table* apart."""
     if isinstance(table.identity, ByEvent):
-        return [EVENT_ID]
+        return [ByEvent.column]
     names = names_of(columns)
     return [names[field] for field in table.identity.fields]
 
