@@ -21,6 +21,7 @@ from reiterate.flow import (
     Failed,
     LaneClosed,
     Loaded,
+    Notice,
     Progress,
     Refreshed,
     RunFinished,
@@ -43,6 +44,8 @@ def sync() -> None:
         match event:
             case RunStarted(run_id, connection, at, tasks):
                 assert_type((run_id, connection, at, tasks), tuple[str, str, datetime, tuple[Task, ...]])
+            case Notice(text):
+                assert_type(text, str)
             case Discovered(task, into, removed):
                 assert_type((task, into, removed), tuple[Task, tuple[Task, ...], int])
             case Started(task):

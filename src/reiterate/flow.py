@@ -258,6 +258,13 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that a person should know about the whole run: a dataset that was migrated, a clock that is wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Discovered:
     """Iterable named the parts of a table; a task for each that is due joins the run."""
 
@@ -403,6 +410,7 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | Notice
     | Discovered
     | Started
     | Progress

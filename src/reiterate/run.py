@@ -35,6 +35,7 @@ from reiterate.flow import (
     Failed,
     LaneClosed,
     Loaded,
+    Notice,
     Part,
     Progress,
     RawFile,
@@ -113,10 +114,11 @@ def run(
     began = time.monotonic()
     swaps = [Task(table, Whole(), Write.REPLACE) for table in refreshed]
     tally = Tally([*tasks, *swaps])
-    walk.sink.begin(record)
+    notices = walk.sink.begin(record)
     status = Status.STOPPED
     try:
         yield RunStarted(record.run_id, record.connection, record.started_at, (*tasks, *swaps))
+        yield from map(Notice, notices)
         for table in refreshed:
             walk.sink.refresh(table)
         for event in chain(

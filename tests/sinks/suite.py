@@ -22,9 +22,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from reiterate.catalog import TABLES
-from reiterate.errors import ConnectionMismatch, LoadError
+from reiterate.errors import ConnectionMismatch, LoadError, SettingsError
 from reiterate.flow import Job, Part, Status
-from reiterate.sinks import Run, TableState
+from reiterate.sinks import Run, TableState, dataset_format
 from reiterate.windows import Window
 from tests import replica
 from tests.sinks import hostile, model
@@ -181,6 +181,21 @@ class OneByOne:
         """Values that are hard to keep come back exactly, whichever of them made the column."""
         lines, _ = hostile.rows(name)
         keep_hostile(place, name, [[line] for line in lines])
+
+
+# ── the format of a dataset ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def format_of(sink: Any) -> int:
+    """Return the number that an open destination has."""
+    number: int = sink._format()[0]
+    return number
+
+
+def put_format(sink: Any, number: int) -> None:
+    """Give an open destination another number."""
+    with sink._transaction():
+        sink._set_format(number)
 
 
 # ── the suite ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -829,6 +844,29 @@ class SinkSuite:
         (spool / "left behind.ndjson").write_text("x")
         with closing(place.open()):
             assert [] == list(spool.iterdir())
+
+    # ── the format of a dataset ──────────────────────────────────────────────────────────────────────────────────────
+
+    def test_a_newer_format_is_refused(self, place: Destination) -> None:
+        """What a newer version has written is not written to; rows, facts and number stay as they were."""
+        place.load(first_read("10:00", "11:00"), click("10:00"))
+        number = dataset_format.FORMAT + 1
+        with closing(place.open()) as sink:
+            put_format(sink, number)
+        for _ in range(2):
+            with pytest.raises(SettingsError, match=r"written by Reiterate \d.*upgrade this machine"):
+                place.open()
+        assert same("email_click", [click("10:00")]) == place.has("email_click")
+
+    def test_an_older_format_is_migrated_by_the_next_run(self, place: Destination) -> None:
+        """A dataset is as new as the run that wrote it, at once or, if it is older, from its next run on."""
+        with closing(place.open()) as sink:
+            assert dataset_format.FORMAT == format_of(sink)
+            put_format(sink, dataset_format.UNNUMBERED)
+        with closing(place.open()) as sink:
+            assert dataset_format.UNNUMBERED == format_of(sink)
+            sink.begin(RUN)
+            assert dataset_format.FORMAT == format_of(sink)
 
     # ── windows that are loaded at once ──────────────────────────────────────────────────────────────────────────────
 

@@ -20,6 +20,7 @@ from reiterate.flow import (
     Failed,
     LaneClosed,
     Loaded,
+    Notice,
     Progress,
     Refreshed,
     RunFinished,
@@ -70,11 +71,13 @@ class JsonLines:
 def as_dict(event: Event) -> dict[str, Any]:
     """Return an event as plain values; instants are UTC in ISO form, sizes in bytes, times in seconds."""
     said: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": _snake(event)}
-    if not isinstance(event, RunStarted | RunFinished):
+    if not isinstance(event, RunStarted | Notice | RunFinished):
         said |= {"table": event.task.table.name, "part": str(event.task.scope)}
     match event:
         case RunStarted(run_id, connection, _, tasks):
             return said | {"run_id": run_id, "connection": connection, "tasks": len(tasks)}
+        case Notice(text):
+            return said | {"text": text}
         case Discovered(_, tasks, fresh, removed):
             return said | {"tasks": len(tasks), "fresh": fresh, "removed": removed}
         case Progress(_, rows, size_bytes):
@@ -146,6 +149,8 @@ def _line(event: Event) -> str:
     match event:
         case RunStarted(run_id, connection, _, tasks):
             return f"run {run_id} of connection {connection}: {words.number(len(tasks))} tasks"
+        case Notice(text):
+            return text
         case Discovered(task, tasks, fresh, _):
             read = f"; {words.number(fresh)} others were read a short while ago" if fresh else ""
             return f"{task.table.name}: {words.number(len(tasks))} parts{read}"
@@ -215,6 +220,8 @@ class Board:
             case RunStarted(_, _, _, tasks):
                 for task in tasks:
                     self._add(task)
+            case Notice(text):
+                self._live.console.print(text, markup=False)
             case Discovered(task, tasks):
                 self._end(task)
                 for part in tasks:

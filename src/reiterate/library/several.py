@@ -93,9 +93,8 @@ class Several:
         for sink in self._sinks:
             sink.forget(job)
 
-    def begin(self, run: Run) -> None:
-        for sink in self._sinks:
-            sink.begin(run)
+    def begin(self, run: Run) -> Sequence[str]:
+        return [notice for sink in self._sinks for notice in sink.begin(run)]
 
     def finish(self, run: Run) -> None:
         for sink in self._sinks:

@@ -124,8 +124,12 @@ class Sink(Protocol):
     def forget(self, job: Job) -> None:
         """Strike out *job*; called from any thread."""
 
-    def begin(self, run: Run) -> None:
-        """Record a run that starts; one that never finished is marked as interrupted."""
+    def begin(self, run: Run) -> Sequence[str]:
+        """
+        Record a run that starts; one that never finished is marked as interrupted.
+
+        A dataset of an older format is migrated first thing; return what a person should know of that.
+        """
 
     def finish(self, run: Run) -> None:
         """Record how a run ended."""

@@ -207,18 +207,18 @@ class DuckDBSink(DuckDBDatabase):
         super().__init__(connect(path, read_only=read_only), dataset, path, read_only=read_only)
         if read_only:
             return
-        with self._transaction():
-            self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
-            self._make_own_tables()
-        self._make_spool()
-
-    def _make_spool(self) -> None:
         try:
-            # whoever wrote there is dead: the file's lock is ours
-            spools.make(self.spool, hint="It stands beside the destination; remove what is in its place.")
-        except SettingsError:
+            with self._transaction():
+                self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+                self._make_own_tables()
+            self._make_spool()
+        except BaseException:
             self._database.close()
             raise
+
+    def _make_spool(self) -> None:
+        # whoever wrote there is dead: the file's lock is ours
+        spools.make(self.spool, hint="It stands beside the destination; remove what is in its place.")
 
     def _definition(self, name: str, type_: Type) -> str:
         # none is there twice: to look for repetitions in them takes more time than all else that is done to them

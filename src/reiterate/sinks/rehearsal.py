@@ -82,8 +82,8 @@ class Rehearsal:
     def forget(self, job: Job) -> None:
         """Note nothing."""
 
-    def begin(self, run: Run) -> None:
-        """Note nothing."""
+    def begin(self, run: Run) -> Sequence[str]:  # noqa: ARG002
+        return ()
 
     def finish(self, run: Run) -> None:
         """Note nothing."""

@@ -21,6 +21,7 @@ from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, 
 from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import Fact, Ledger, Refusal
+from reiterate.sinks import dataset_format
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 RUNS, READS, COLUMNS = "_reiterate_runs", "_reiterate_reads", "_reiterate_columns"
 JOBS, REFUSALS = "_reiterate_jobs", "_reiterate_refusals"
+FORMAT_VERSION = "_reiterate_format_version"
 
 OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
     RUNS: {
@@ -87,8 +89,12 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
         "refused_at": Type.TIMESTAMP,
         "reason": Type.TEXT,
     },
+    FORMAT_VERSION: {"format": Type.BIGINT, "reiterate_version": Type.TEXT, "since": Type.TIMESTAMP},
 }
-"""Names and columns are a contract with people's warehouses."""
+"""
+Names and columns are a contract with people's warehouses. A table or column that a dataset lacks is added when it is
+opened for writing.
+"""
 
 FRESH = "_reiterate_new_"
 """Before the name of a table: what is read anew, until it is whole."""
@@ -195,9 +201,43 @@ class RelationalSink(ABC):
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _make_own_tables(self) -> None:
+        """
+        Make or widen the tables of the ledger.
+
+        :raises SettingsError: when a newer version has written the dataset; nothing is changed then
+        """
+        new = self.empty
+        number, version_of_it = self._format()
+        dataset_format.check(number, version_of_it, destination=self._shown, dataset=self.dataset)
         for table, columns in OWN_TABLES.items():
-            if not self._there(table):
-                self._make(table, columns)
+            self._make_as_wide(table, columns)
+        if new:
+            self._set_format(dataset_format.FORMAT)
+
+    def _format(self) -> tuple[int, str]:
+        """Return the format of the dataset, and the version of Reiterate that gave it."""
+        if not self._there(FORMAT_VERSION):
+            return dataset_format.UNNUMBERED, ""
+        found = self._rows(f"SELECT format, reiterate_version FROM {self._name(FORMAT_VERSION)}")
+        return max(found, default=(dataset_format.UNNUMBERED, ""))
+
+    def _set_format(self, number: int) -> None:
+        self._do(f"DELETE FROM {self._name(FORMAT_VERSION)} WHERE true")
+        self._do(self._insertion(FORMAT_VERSION, (number, version("reiterate"), datetime.now(UTC))))
+
+    def _migrate(self) -> Iterator[str]:
+        """Bring an older dataset to the format of this version, step by step; yield what a person should know."""
+        number, _ = self._format()
+        dataset = dataset_format.Dataset(self._rows, self._do, self._remove, self._all, self._columns)
+        for step in dataset_format.steps_from(number):
+            with self._transaction(tables=step.tables):
+                notice = step.migrate(dataset)
+                self._set_format(step.to)
+            if notice:
+                yield notice
+        if number < dataset_format.FORMAT:
+            with self._transaction():
+                self._set_format(dataset_format.FORMAT)
 
     def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:  # noqa: ARG002
         """Make a table, its rows *by* a column where the database can keep them so."""
@@ -303,7 +343,7 @@ class RelationalSink(ABC):
         )
         return {Column(name, Type(type_), field, variant) for name, type_, field, variant in found}
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> Sequence[str]:
         others = self._rows(
             f"SELECT DISTINCT connection FROM {self._name(RUNS)} WHERE connection <> {sql.literal(run.connection)}"
         )
@@ -323,6 +363,7 @@ class RelationalSink(ABC):
             self._do(self._insertion(RUNS, values))
             for table in self._left_behind():
                 self._forget_table(table)
+        return [*self._migrate()]
 
     def _left_behind(self) -> list[str]:
         """Return tables that a run began to read anew and did not finish."""

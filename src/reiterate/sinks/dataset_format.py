@@ -1,0 +1,86 @@
+"""
+The format of a dataset, as one number in ``_reiterate_format_version``: what a version of Reiterate may write to.
+
+    1   before the number existed: versions up to 0.1.0
+    2   …
+
+A dataset of a newer format is refused; one of an older format is migrated by the first run, under the lock, step by
+step. A step and its number become durable together where the destination has transactions; elsewhere the number
+follows the step, so that a step may be repeated. Tables and columns of the ledger itself are added when a dataset is
+opened for writing, see :data:`reiterate.sinks.relational.OWN_TABLES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reiterate.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reiterate.flow import Column
+
+FORMAT = 2
+"""What this version writes."""
+
+UNNUMBERED = 1
+"""What a dataset without a number is."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    What a migration sees of an open destination: its own SQL, and tables by their bare names.
+
+    *remove* deletes the rows ``t`` of a table of which a condition is true and returns how many; the condition may
+    look at the rows of other tables only through *rows_of*, the expression of all rows of a table.
+    """
+
+    query: Callable[[str], list[tuple[Any, ...]]]
+    execute: Callable[[str], int]
+    remove: Callable[[str, str], int]
+    rows_of: Callable[[str], str]
+    columns: Callable[[str], tuple[Column, ...]]
+    """recorded columns of a table that are there; none if there is no such table"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    What brings a dataset to the format *to*, by changing rows of *tables*.
+
+    *migrate* returns what a person should know of it, or an empty text. It must be repeatable: where a destination has
+    no transactions, a killed run leaves any part of it done.
+    """
+
+    to: int
+    tables: tuple[str, ...]
+    migrate: Callable[[Dataset], str]
+
+
+STEPS: tuple[Step, ...] = ()
+"""In ascending order; docs/upgrade.md tells people what each does."""
+
+
+def check(number: int, written_by: str, *, destination: object, dataset: str) -> None:
+    """
+    Make sure that this version may write to a dataset of format *number*.
+
+    :raises SettingsError: when a newer version has written it
+    """
+    if number > FORMAT:
+        raise SettingsError(
+            f"This dataset was written by Reiterate {written_by}; upgrade this machine.",
+            hint="Going back to an older version means restoring a copy of the dataset, see docs/upgrade.md.",
+            destination=destination,
+            dataset=dataset,
+            its_format=number,
+            known_format=FORMAT,
+        )
+
+
+def steps_from(number: int) -> Sequence[Step]:
+    """Return what is to be done to a dataset of format *number*."""
+    return [step for step in STEPS if step.to > number]
