@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
-from threading import Lock, RLock
+from threading import Condition, Lock, RLock
 from typing import TYPE_CHECKING
 
 from reiterate import extract, joining, planner
@@ -55,6 +55,9 @@ VALUE_READERS = 8
 """Threads that read single values of metadata tables."""
 
 PROGRESS_EVERY_S = 0.2
+
+LEAVES_WITHIN_S = 3.0
+"""So long a reader is waited for at the end; one that still waits for an answer then is left to itself."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,9 @@ class Readers:
         self._files = count()
         self._declared: dict[str, Mapping[str, Type]] = {}
         self._declared_lock = Lock()
+        self._at_work = 0
+        self._closed = False
+        self._leaving = Condition()
         # what follows, threads that read change, too
         self._lock = RLock()
         self._waiting: dict[str, list[Task]] = defaultdict(list)
@@ -128,9 +134,27 @@ class Readers:
         self._jobs_open = True
 
     def close(self) -> None:
+        """Let no reader begin any more, and wait some time for those at work: what they note is noted then."""
         self._client.pacer.stop.set()
         self._threads.terminate()
+        with self._leaving:
+            self._closed = True
+            self._leaving.wait_for(lambda: not self._at_work, timeout=LEAVES_WITHIN_S)
+        # until now, readers may have waited for these
         self._value_threads.terminate()
+
+    @contextmanager
+    def _working(self) -> Iterator[bool]:
+        """Let :meth:`close` wait for what happens inside; tell whether anything should."""
+        with self._leaving:
+            self._at_work += 1
+            goes_on = not self._closed
+        try:
+            yield goes_on
+        finally:
+            with self._leaving:
+                self._at_work -= 1
+                self._leaving.notify_all()
 
     def add(self, tasks: Sequence[Task], *, first: bool = False) -> None:
         """Read *tasks*, too, in their order: after those that wait, or before them if *first*."""
@@ -144,7 +168,12 @@ class Readers:
     def give_up(self, jobs: Sequence[Job]) -> None:
         """Cancel *jobs* of ours, beside all else."""
         for job in jobs:
-            self._threads.apply_async(extract.give_up, (job, self._client.caller(), self._book))
+            self._threads.apply_async(self._give_up, (job,))
+
+    def _give_up(self, job: Job) -> None:
+        with self._working() as goes_on:
+            if goes_on:
+                extract.give_up(job, self._client.caller(), self._book)
 
     def drop(self, table: Table | None = None) -> list[Task]:
         """Forget the tasks, of *table* if given, that have not begun; return them."""
@@ -257,12 +286,13 @@ class Readers:
 
     def _read(self, task: Task, lane: str) -> None:
         """Read *task*, and go on with others as long as what was read can wait without a place."""
-        following: Task | None = task
-        while following is not None:
-            self._reports.put(Started(following))
-            report = self._answer(following, lane)
-            following = self._following(report, lane)
-            self._reports.put(_Ended(report, lane if following is None else None))
+        with self._working() as goes_on:
+            following = task if goes_on else None
+            while following is not None:
+                self._reports.put(Started(following))
+                report = self._answer(following, lane)
+                following = self._following(report, lane)
+                self._reports.put(_Ended(report, lane if following is None else None))
 
     def _following(self, report: Parts | RawFile | Refused, lane: str) -> Task | None:
         """Return what is read in the place of a task that has ended, before its report was dealt with; if anything."""

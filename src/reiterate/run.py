@@ -58,7 +58,7 @@ from reiterate.tally import Tally
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from datetime import datetime
     from threading import Event as Flag
 
@@ -121,11 +121,11 @@ def run(
         yield from map(Notice, notices)
         for table in refreshed:
             walk.sink.refresh(table)
-        for event in chain(
-            _events(walk, tasks, record.run_id, left_over), _swapped(walk.sink, filter(tally.complete, swaps))
-        ):
-            tally.note(event)
-            yield event
+        # whatever happens, readers have left before the destination is told how it ended
+        with closing(_events(walk, tasks, record.run_id, left_over)) as events:
+            for event in chain(events, _swapped(walk.sink, filter(tally.complete, swaps))):
+                tally.note(event)
+                yield event
         status = tally.status
     except Stopped:
         pass
@@ -144,7 +144,7 @@ def run(
     yield finished
 
 
-def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Iterator[Event]:
+def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Generator[Event, None, None]:
     readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes, clock=walk.clock)
     with ExitStack() as opened:
         opened.enter_context(closing(readers))

@@ -198,6 +198,16 @@ def put_format(sink: Any, number: int) -> None:
         sink._set_format(number)
 
 
+def note_until_refused(sink: Sink, job: Job) -> str:
+    """Note a job and strike it out, again and again; return why not any more."""
+    while True:
+        try:
+            sink.keep(job)
+            sink.forget(job)
+        except LoadError as error:
+            return str(error)
+
+
 # ── the suite ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -205,6 +215,8 @@ class SinkSuite:
     """Tests that any sink passes."""
 
     kind: ClassVar[type[Destination]]
+    closings: ClassVar[int] = 10
+    """how often a destination is closed while threads note something"""
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Destination:
@@ -642,6 +654,19 @@ class SinkSuite:
             assert ["shop"] == [run.connection for run in sink.runs(10)]
             sink.begin(replace(RUN, run_id="r3"))
         assert ("shop", "outlet") == (caught.value.facts["belongs_to"], caught.value.facts["connection"])
+
+    def test_closing_while_jobs_are_noted(self, place: Destination) -> None:
+        """A destination is closed once nobody notes anything; what a thread would note later is refused, in words."""
+        job = Job(1, "email_click", Window(at("10:00"), at("11:00")), READ_AT, "")
+        for _ in range(self.closings):
+            sink = place.open()
+            with ThreadPoolExecutor(4) as threads:
+                noting = [threads.submit(note_until_refused, sink, replace(job, job_id=number)) for number in range(4)]
+                while not all(each.running() for each in noting):
+                    time.sleep(0.001)
+                sink.close()
+                refusals = [each.result(PATIENCE_S) for each in noting]
+            assert 4 == sum("The destination is closed." in refusal for refusal in refusals)
 
     def test_jobs_beside_loads(self, place: Destination) -> None:
         """Jobs that another thread notes make no load fail that strikes out its own, and none is forgotten."""

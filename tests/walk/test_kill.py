@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 20
+STOPS_WITHIN_S = 10
 PROGRAM = ("-m", "reiterate")
 
 
@@ -97,6 +98,21 @@ def test_asked_to_stop(tmp_path: Path) -> None:
     with closing(duckdb.connect(str(file), read_only=True)) as database:
         statuses = database.execute("SELECT status FROM replica.iterable._reiterate_runs ORDER BY started_at")
         assert [("stopped",)] * 6 + [("succeeded",)] == statuses.fetchall()
+
+
+def test_asked_to_stop_at_many_instants(tmp_path: Path) -> None:
+    """Ctrl-C ends a sync soon and in words, at whatever instant it comes; jobs are being noted at most of them."""
+    with Simulator(WorldOptions(days=4, events_per_day=2000, seed=5), ServerOptions(api_key=KEY)) as simulator:
+        for number in range(8):
+            with start(simulator, tmp_path / f"{number}.duckdb", "--tables", "events") as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(number * 0.05)
+                asked = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate()
+            assert (130, "Stopping after the current load; once more to stop at once.\n") == (process.returncode, err)
+            assert time.monotonic() - asked < STOPS_WITHIN_S
 
 
 def test_stop_does_not_wait_for_iterable(tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
     def spool(self) -> Path:
         return spools.below_tmpdir(self._place, self.dataset)
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         if not self._read_only:
             self._end_lease()
-        super().close()
+        super()._let_go()
 
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:

@@ -152,13 +152,13 @@ class DltSink(ServerSink, LeasedSink):
         self._drop_staging()
         self._make_spool()
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         if self._holder:
             with contextlib.suppress(LoadError, *self.ERRORS):
                 self._check_lease()
                 self._drop_staging()
             self._end_lease()
-        super().close()
+        super()._let_go()
         for client in (self._client, self._beside):
             if client is not None:
                 with contextlib.suppress(*self.ERRORS):

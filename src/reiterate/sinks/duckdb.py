@@ -69,7 +69,7 @@ class DuckDBDatabase(RelationalSink):
     def spool(self) -> Path:
         """A directory for raw files."""
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         if not self._read_only:
             shutil.rmtree(self.spool, ignore_errors=True)
         self._database.close()

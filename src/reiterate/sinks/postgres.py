@@ -87,8 +87,8 @@ class PostgresSink(ServerSink):
     def _place(self) -> str:
         return self._reached
 
-    def close(self) -> None:
-        super().close()
+    def _let_go(self) -> None:
+        super()._let_go()
         self._connection.close()
         if self._beside is not None:
             self._beside.close()

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -146,7 +146,8 @@ class RelationalSink(ABC):
         self.dataset = dataset
         self._schema = schema
         self._shown = shown
-        self._aside_lock = Lock()
+        self._aside_lock = RLock()
+        self._closed = False
         self._fresh: set[str] = set()
 
     # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
@@ -162,6 +163,10 @@ class RelationalSink(ABC):
     @abstractmethod
     def _do_aside(self, statement: str) -> None:
         """Do and commit a statement beside whatever transaction the main thread is in."""
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Close what is open, which nobody uses any more."""
 
     @abstractmethod
     def _atomic(self) -> AbstractContextManager[object]:
@@ -315,6 +320,8 @@ class RelationalSink(ABC):
     def _aside(self, statement: str) -> None:
         try:
             with self._aside_lock:
+                if self._closed:
+                    raise LoadError("The destination is closed.", destination=self._shown)
                 self._do_aside(statement)
         except self.ERRORS as error:
             raise LoadError(destination=self._shown, reason=self._reason(error)) from error
@@ -811,6 +818,12 @@ class RelationalSink(ABC):
                     AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"""
             )
         return missing, only_here
+
+    def close(self) -> None:
+        """Let go of the destination, once no thread is noting anything; who comes later is refused."""
+        with self._aside_lock:
+            self._closed = True
+            self._let_go()
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
 

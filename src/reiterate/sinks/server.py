@@ -44,7 +44,7 @@ class ServerSink(RelationalSink):
         spools.make(self.spool)
         self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         if not self._read_only:
             shutil.rmtree(self.spool, ignore_errors=True)
         self._reader.close()

@@ -115,12 +115,12 @@ class BucketSink(Files, LeasedSink):
         self._database.execute("SET enable_external_file_cache = false")
         self._database.register_filesystem(Reader(self._bucket))
 
-    def close(self) -> None:
+    def _let_go(self) -> None:
         if self._holder and not self._lost and not self._stale:
             self._end_lease()
             with contextlib.suppress(LoadError, DestinationBusy, *self.ERRORS):
                 self._publish()
-        super().close()
+        super()._let_go()
         shutil.rmtree(self._work, ignore_errors=True)
 
     # ── the state of the ledger ──────────────────────────────────────────────────────────────────────────────────────
