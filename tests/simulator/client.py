@@ -148,7 +148,7 @@ class Client:
         """Yield the page and those that its links lead to."""
         page = self.json(path, **params)
         yield page
-        while link := page.get("nextPageUrl"):
+        while link := page.get("params", page).get("nextPageUrl"):
             page = self.json(link)
             yield page
 

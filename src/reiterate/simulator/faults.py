@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-import socket
-import struct
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from reiterate.simulator import vanishing
 from reiterate.simulator.options import Fault
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Faults:
         """Return what goes wrong with a request, by the first fault that matches and is due."""
         for number, fault in enumerate(self._faults):
             matches = fnmatch.fnmatchcase(path, fault.path) and fault.where.items() <= params.items()
-            if not matches:
+            if not matches or (fault.kind == "item_vanishes" and not vanishing.is_later_page(params)):
                 continue
             self._met[number] += 1
             met = self._met[number] - fault.skip
@@ -76,6 +75,10 @@ async def spoilt(pieces: Iterator[bytes], fault: Fault | None) -> Any:  # noqa: 
             for first in range(0, len(piece), len(piece) // DRIPS + 1):
                 yield piece[first : first + len(piece) // DRIPS + 1]
                 await asyncio.sleep(fault.seconds / DRIPS)
+        elif kind == "trickle" and fault:
+            for at in range(len(piece)):
+                yield piece[at : at + 1]
+                await asyncio.sleep(fault.seconds)
         elif kind == "stall" and fault and number == 0:
             yield piece[: len(piece) // 2]
             await asyncio.sleep(fault.seconds)
@@ -85,21 +88,3 @@ async def spoilt(pieces: Iterator[bytes], fault: Fault | None) -> Any:  # noqa: 
             await asyncio.sleep(0)
     if kind in CUTS:
         raise Cut
-
-
-def _transport(send: Any) -> asyncio.Transport:  # noqa: ANN401
-    """Return the connection beneath uvicorn's ``send``, a bound method of its request."""
-    transport: asyncio.Transport = send.__self__.transport
-    return transport
-
-
-def close(send: Any) -> None:  # noqa: ANN401
-    _transport(send).close()
-
-
-def reset(send: Any) -> None:  # noqa: ANN401
-    """Close the connection so that the client gets a reset (RST)."""
-    transport = _transport(send)
-    connection: socket.socket = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

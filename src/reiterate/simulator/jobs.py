@@ -139,6 +139,12 @@ class Jobs:
         _, _, job_id, name = path.split("/")
         return Stream(iter([self.all[int(job_id)].files[name]]), "application/octet-stream")
 
+    @staticmethod
+    def refused(status: int) -> Reply:
+        """Return what a storage host says of a link whose credentials have run out, or of a file that is gone."""
+        code = {400: "ExpiredToken", 404: "NoSuchKey"}.get(status, "AccessDenied")
+        return Answer(f"<Error><Code>{code}</Code></Error>", status, "application/xml")
+
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _advance(self, now: float) -> None:

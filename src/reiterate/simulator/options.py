@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from reiterate.simulator.fault_kinds import KINDS, PLACES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -12,24 +14,6 @@ if TYPE_CHECKING:
 
 ProjectType = Literal["email", "hybrid", "userid"]
 """How a project tells users apart (FACTS.md 14.2)."""
-
-FaultKind = Literal[
-    "status",
-    "reset",
-    "stall",
-    "cut",
-    "cut_row",
-    "cut_letter",
-    "slow",
-    "drip",
-    "bad_gzip",
-    "short_total",
-    "job_fails",
-    "job_restarts",
-    "job_truncated",
-    "job_hangs",
-    "link_expired",
-]
 
 
 @dataclass(frozen=True)
@@ -64,33 +48,32 @@ class Fault:
     """
     What goes wrong with requests whose path matches the glob *path* and whose parameters hold *where*.
 
-    The first *skip* of them fare well, the next *times* do not (all, if *times* is nothing), each with *probability*.
-
-    - ``status``: answer *status* with *body* and *headers* (500 GenericError by default)
-    - ``reset``: the connection is reset before an answer
-    - ``stall``: the answer stops for *seconds* after its first part
-    - ``cut``: the transfer stops in the middle without its end; ``cut_row``: the same inside a row;
-      ``cut_letter``: inside a letter of several bytes
-    - ``slow``: *seconds* pass before the answer
-    - ``drip``: the body comes in small pieces, spread over *seconds*
-    - ``bad_gzip``: a compressed body that is damaged
-    - ``short_total``: the total of a listing is one too high
-    - of a job that a POST to ``/api/export/start`` begins: ``job_fails`` after half its files, ``job_restarts`` from
-      there, ``job_truncated`` has half its rows, ``job_hangs`` for *seconds* before it completes; *where* looks at
-      the members of the body
-    - ``link_expired``: the storage host (``/storage/*``) answers that the link has expired
+    *kind* is one of :data:`~reiterate.simulator.fault_kinds.KINDS`. The first *skip* of the requests fare well, the
+    next *times* do not (all, if *times* is nothing), each with *probability*. For a job, *where* looks at the members
+    of the body that starts it. The other fields belong to the kinds that take them.
     """
 
     path: str
-    kind: FaultKind
+    kind: str
     where: Mapping[str, str] = field(default_factory=dict)
     skip: int = 0
     times: int | None = None
     probability: float = 1.0
-    status: int = 500
+    status: int | None = None
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 1.0
+    bytes: int = 100_000_000
+    depth: int = 10_000
+    host: str = "attacker.example"
+    """a host with or without its port, or the text that an address begins with: ``https://…``, ``//…``, ``@…``"""
+    place: str = "body"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"There is no fault {self.kind!r}; there are {', '.join(KINDS)}.")
+        if self.place not in PLACES:
+            raise ValueError(f"A key is not repeated in {self.place!r}, but in one of {', '.join(PLACES)}.")
 
     @classmethod
     def of(cls, rule: Fault | Mapping[str, Any]) -> Fault:
@@ -122,4 +105,8 @@ class ServerOptions:
     job_limit_bytes: int = 100 * 10**9
     link_seconds: float = 1800.0
     clock_skew_s: float = 0.0
-    """how much the server's clock is ahead of ours"""
+    """how far the server's clock, and its ``Date`` header, is ahead of this machine's"""
+    no_date: bool = False
+    """answers have no ``Date`` header"""
+    age: int | None = None
+    """seconds in an ``Age`` header, as a cache in between adds it"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -48,12 +48,28 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request as it stands on the wire; *document* is its JSON body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    address: str
+    document: Any
+
+    def with_query(self, query: str) -> Asked:
+        return replace(self, query=query)
+
+
+@dataclass(frozen=True)
 class Answer:
     """A whole JSON or text body."""
 
     body: Any
     status: int = 200
     content_type: str | None = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,7 @@ class Stream:
     """A chunked body: pieces of whole lines."""
 
     pieces: Iterator[bytes]
-    content_type: str = "text/plain; charset=utf-8"
+    content_type: str | None = "text/plain; charset=utf-8"
 
 
 Reply = Answer | Stream

@@ -10,21 +10,22 @@ import socket
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import entity_routes, faults, routes
+from reiterate.simulator import entity_routes, false_answers, faults, routes, vanishing, wire
 from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
-from reiterate.simulator.routes import Answer, Reply, Stream
+from reiterate.simulator.routes import Answer, Asked, Reply, Stream
 from reiterate.simulator.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -49,18 +50,6 @@ class Seen:
     status: int
     peer: str
     with_key: bool
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as it stands on the wire; *document* is its JSON body."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    address: str
-    document: Any
 
 
 async def _body_of(receive: ASGIReceiveCallable) -> bytes:
@@ -109,10 +98,12 @@ class App:
         fault = self._faults.meet(raw_path, {**params, **members})
         if fault and fault.kind == "reset":
             self._note(scope, raw_path, params, 0, headers)
-            faults.reset(send)
+            wire.reset(send)
             return
         if fault and fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
+        if fault and fault.kind == "item_vanishes":
+            vanishing.vanish(self.world, raw_path, params)
         address = f"{scope['scheme']}://{headers.get('host', '')}"
         asked = Asked(scope["method"], raw_path, query, headers, address, document)
         reply = self._reply(asked, fault)
@@ -120,7 +111,7 @@ class App:
         try:
             await self._send(send, reply, headers, fault)
         except faults.Cut:
-            faults.close(send)
+            wire.close(send)
 
     def _note(
         self, scope: Scope, path: str, params: Mapping[str, str], status: int, headers: Mapping[str, str]
@@ -142,10 +133,11 @@ class App:
         if refused := self.limits.ask(path, asked.method):
             return routes.error(429, refused.message, "RateLimitExceeded", {})
         if fault and fault.kind == "status":
-            message = {"msg": "An error occurred. Please try again later.", "code": "GenericError"}
-            html = fault.body is not None and fault.body.startswith("<")
-            body = message if fault.body is None else fault.body
-            return Answer(body, fault.status, "text/html" if html else "application/json")
+            return _status(fault, "application/json")
+        reply = self._answered(asked, fault)
+        return false_answers.falsified(reply, fault, asked, self._answered) if fault else reply
+
+    def _answered(self, asked: Asked, fault: Fault | None = None) -> Reply:
         try:
             return self._job_reply(asked, fault) or self._route(asked)
         except routes.WrongParameter as wrong:
@@ -178,9 +170,12 @@ class App:
         if "api-key" in asked.headers:
             return Answer("The key has no business here.", 400, "text/plain")
         if fault and fault.kind == "status":
-            return Answer(fault.body or "", fault.status, "application/xml")
+            return _status(replace(fault, body=fault.body or ""), "application/xml")
+        if fault and fault.kind == "link_refused":
+            return self.jobs.refused(fault.status or 400)
         expired = fault is not None and fault.kind == "link_expired"
-        return self.jobs.stored(asked.path, dict(parse_qsl(asked.query)), expired=expired)
+        reply = self.jobs.stored(asked.path, dict(parse_qsl(asked.query)), expired=expired)
+        return false_answers.falsified(reply, fault, asked, lambda _: reply) if fault else reply
 
     def _now(self) -> float:
         return time.time() + self.options.clock_skew_s
@@ -201,36 +196,81 @@ class App:
     # ── what goes over the wire ──────────────────────────────────────────────────────────────────────────────────────
 
     async def _send(self, send: Any, reply: Reply, asked: Mapping[str, str], fault: Fault | None) -> None:  # noqa: ANN401
+        status = reply.status if isinstance(reply, Answer) else 200
+        headers = self._headers(reply)
+        kind = fault.kind if fault and status == 200 else ""
+        place = fault.place if fault and kind == "echo_key" else ""
+        if kind in {"no_length", "no_length_cut"} or place in {"status_line", "reason", "chunk_size"}:
+            self._send_alone(send, reply, headers, asked, place or kind)
+            return
+        pieces = self._packed(reply, headers, fault, wants_gzip="gzip" in asked.get("accept-encoding", ""))
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        async for piece in faults.spoilt(pieces, fault):
+            if wire.is_gone(send):
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _headers(self, reply: Reply) -> dict[str, str]:
         headers = {
             "Request-Time": "12",
             "Iterable-Request-Id": str(uuid.uuid4()),
             "Server": "iterable-ingress 5f2c9d4",
             "X-Content-Type-Options": "nosniff",
         }
+        if not self.options.no_date:
+            headers["Date"] = formatdate(self._now(), usegmt=True)
+        if self.options.age is not None:
+            headers["Age"] = str(self.options.age)
         if reply.content_type:
             headers["Content-Type"] = reply.content_type
-        if fault and fault.kind == "status":
-            headers |= fault.headers
-        wants_gzip = "gzip" in asked.get("accept-encoding", "")
-        status = reply.status if isinstance(reply, Answer) else 200
-        if isinstance(reply, Answer):
-            body = _body(reply, fault)
-            damaged = fault is not None and fault.kind == "bad_gzip"
-            if damaged or (wants_gzip and status == 200):
-                headers["Content-Encoding"] = "gzip"
-                body = gzip.compress(body, 1)[: -12 if damaged else None]
-            pieces = iter([body])
-            headers["Content-Length"] = str(len(body))
+        return headers | dict(reply.headers) if isinstance(reply, Answer) else headers
+
+    @staticmethod
+    def _packed(reply: Reply, headers: dict[str, str], fault: Fault | None, *, wants_gzip: bool) -> Iterator[bytes]:
+        """Return the body as it travels; *headers* get what says so."""
+        single = isinstance(reply, Answer)
+        good = not isinstance(reply, Answer) or reply.status == 200
+        kind = fault.kind if fault and (good or fault.kind == "bad_gzip") else ""
+        if kind == "bomb" and fault:
+            headers["Content-Encoding"] = "gzip"
+            return wire.bomb(fault.bytes)
+        if kind in {"bad_gzip", "gzip_members", "gzip_cut_member"}:
+            headers["Content-Encoding"] = "gzip"
+            body = false_answers.whole(reply)
+            cut = kind == "gzip_cut_member"
+            body = gzip.compress(body, 1)[:-12] if kind == "bad_gzip" else wire.members(body, cut=cut)
+        elif isinstance(reply, Stream):
+            return reply.pieces
         else:
-            pieces = reply.pieces
-            if fault and fault.kind == "bad_gzip":
+            body = false_answers.whole(reply)
+            if wants_gzip and good:
                 headers["Content-Encoding"] = "gzip"
-                pieces = iter([gzip.compress(b"".join(pieces))[:-12]])
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        async for piece in faults.spoilt(pieces, fault):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                body = gzip.compress(body, 1)
+        if single:
+            headers["Content-Length"] = str(len(body))
+        return iter([body])
+
+    @staticmethod
+    def _send_alone(send: Any, reply: Reply, headers: dict[str, str], asked: Mapping[str, str], how: str) -> None:  # noqa: ANN401
+        """Write what uvicorn would not: a body without length or chunks, a key in the frame of an answer."""
+        body, line = false_answers.whole(reply), wire.status_line(200)
+        key = asked.get("api-key", asked.get("api_key", ""))
+        match how:
+            case "no_length_cut":
+                body = body[: faults.CUTS["cut"](body) or len(body) // 2]
+            case "reason":
+                line = wire.status_line(503, key)
+            case "status_line":
+                line = f"{key} HTTP/1.1 200 OK"
+            case "chunk_size":
+                headers |= {"Transfer-Encoding": "chunked"}
+                # alone it could be a number: keys are hexadecimal
+                body = wire.chunk_of_size(body[: max(len(body) // 2, 1)], f"Api-Key: {key}")
+            case _:
+                pass
+        wire.write_alone(send, line, headers, body)
 
     # ── controls ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,20 +301,14 @@ class App:
         return Answer({"msg": "", "code": "Success", "params": None})
 
 
-def _body(answer: Answer, fault: Fault | None) -> bytes:
-    document = answer.body
-    if isinstance(document, str):
-        return document.encode()
-    if fault and fault.kind == "short_total" and isinstance(document, dict):
-        document = _one_more(document)
-    return json.dumps(document, ensure_ascii=False).encode()
-
-
-def _one_more(document: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON is any)
-    """Return an answer whose total is one too high, wrapped or not (FACTS.md 13)."""
-    if isinstance(document.get("params"), dict):
-        return {**document, "params": _one_more(document["params"])}
-    return {name: value + 1 if name.startswith("total") else value for name, value in document.items()}
+def _status(fault: Fault, content_type: str) -> Answer:
+    """Return what a fault of kind ``status`` answers; without a body, Iterable's 500 (FACTS.md 4.2)."""
+    if fault.body is None:
+        body: Any = {"msg": "An error occurred. Please try again later.", "code": "GenericError"}
+    else:
+        body = fault.body
+    html = isinstance(body, str) and body.startswith("<") and content_type == "application/json"
+    return Answer(body, fault.status or 500, "text/html" if html else content_type, headers=fault.headers)
 
 
 def _server(app: App, host: str, port: int) -> uvicorn.Server:
@@ -286,6 +320,7 @@ def _server(app: App, host: str, port: int) -> uvicorn.Server:
         access_log=False,
         lifespan="off",
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=1,
         ssl_certfile=app.options.certificate,
     )
