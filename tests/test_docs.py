@@ -132,6 +132,18 @@ def test_limits_are_documented() -> None:
         assert f"(`{limit.paths[0]}`) | {limit.calls} a minute" in page
 
 
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("tests/*.md"))], ids=lambda page: page.name)
+def test_every_test_that_is_named_is_there(page: Path) -> None:
+    """A promise that names its test, as `tests/FILE.py::test_name`, names one that there is."""
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(?:\w+::)?(test_\w+))?`", page.read_text(encoding="utf-8")))
+    missing = [
+        (file, test)
+        for file, test in named
+        if not (ROOT / file).is_file() or (test and f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert [] == missing
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every link within the repository leads to a file, and to a heading of it where it names one."""
