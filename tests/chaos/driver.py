@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 120.0
 """A sync that has not ended by then hangs."""
 
-DONE_OR_NOT = {0, 1, 2, 3, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
+DONE_OR_NOT = {0, 1, 2, 3, 4, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
 """How a disturbed sync may end: by itself, whatever it could do, or by its signal."""
 
 AWAY = (Fault("/*", "reset"),)
@@ -217,7 +217,7 @@ class Sync:
         with suppress(duckdb.Error), closing(duckdb.connect(str(self.file))):
             with self._start() as other:
                 other.communicate(timeout=PATIENCE_S)
-            if other.returncode not in {1, 2}:
+            if other.returncode != 4:
                 self._outcome.problems.append(f"a sync with a locked database ended with {other.returncode}")
 
 

@@ -160,15 +160,15 @@ def test_some_tables_failed(simulator: Simulator) -> None:
 
 
 def test_nothing_could_be_done(simulator: Simulator) -> None:
-    """Status 1 when nothing could be read, with one reason for all tables."""
+    """With a key that is refused nothing can be read: status 2, with one reason for all tables."""
     ended = reiterate("sync", "--start-date", start(simulator), simulator=simulator, ITERABLE_API_KEY="f" * 32)
-    assert 1 == ended.status
+    assert 2 == ended.status
     assert "Nothing could be read." in ended.out
     assert 1 == ended.out.count("campaigns, catalogs, channels, email_bounce")
 
 
 def test_busy_destination(simulator: Simulator) -> None:
-    """While another process has the file open, a sync says so and ends with status 1."""
+    """While another process has the file open, a sync says so and ends with status 4."""
     holder = "import duckdb, sys; held = duckdb.connect('iterable.duckdb'); print(1, flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -177,7 +177,7 @@ def test_busy_destination(simulator: Simulator) -> None:
         process.stdout.readline()
         ended = reiterate("sync", "--start-date", start(simulator), simulator=simulator)
         process.communicate("")
-    assert 1 == ended.status
+    assert 4 == ended.status
     assert "Another process holds the destination." in ended.err
     assert [] == simulator.requests
 
@@ -300,7 +300,7 @@ def test_create_refuses_a_key_that_reads_nothing(simulator: Simulator) -> None:
     """A connection that does not work is not saved, unless that is asked for."""
     flags = ["--api-key", "env:SHOP_KEY", "--api-address", simulator.url, "--start-date", start(simulator)]
     refused = reiterate("connection", "create", "shop", *flags, SHOP_KEY="f" * 32)
-    assert 1 == refused.status
+    assert 2 == refused.status
     assert "The API key was refused." in refused.out
     assert not Path("reiterate.toml").exists()
     assert 0 == reiterate("connection", "create", "shop", *flags, "--no-test", SHOP_KEY="f" * 32).status

@@ -88,7 +88,7 @@ def test_asked_to_stop(tmp_path: Path) -> None:
                 time.sleep(moments.uniform(0, 0.15))
                 process.send_signal(number)
                 out, err = process.communicate()
-            assert 130 == process.returncode
+            assert 128 + number == process.returncode
             assert "Stopping after the current load; once more to stop at once.\n" == err
             assert "stopped" == json.loads(out.splitlines()[-1])["status"]
         with start(simulator, file) as last:

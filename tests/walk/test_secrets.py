@@ -30,7 +30,7 @@ WELL = ServerOptions(api_key=KEY)
 
 WAYS: dict[str, tuple[int, str, ServerOptions, list[str]]] = {
     # way: exit status, what is said of it, server, flags
-    "wrong key": (1, "The API key was refused.", ServerOptions(api_key="another"), []),
+    "wrong key": (2, "The API key was refused.", ServerOptions(api_key="another"), []),
     "no right": (1, "no right to this resource", ServerOptions(api_key=KEY, denied=("/api/",)), []),
     "no right to exports": (3, "no right to this resource", ServerOptions(api_key=KEY, denied=("/api/export",)), []),
     "echoed in a 400": (1, "Api-Key,********", faulty(Fault("/*", "status", status=400, body=ECHO)), []),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import reiterate
-from reiterate.cli import connection, demo, destination, show, words
-from reiterate.cli.exits import INTERRUPTED, NOTHING_DONE, WRONG_USAGE
+from reiterate.cli import connection, demo, destination, exits, show, words
+from reiterate.cli.exits import Exit
 from reiterate.cli.options import ConnectionCommand, Group, json_logs
-from reiterate.cli.stopping import stoppable
-from reiterate.errors import ReiterateError, SettingsError
+from reiterate.cli.stopping import end_on_sigterm, stoppable
+from reiterate.errors import ReiterateError
 
 if TYPE_CHECKING:
     from reiterate.settings import Connection
@@ -49,7 +49,8 @@ def sync(*, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refre
     """
     Replicate what is due into the destination.
 
-    Ends with status 0 when all is well, 1 when nothing could be done, 2 for wrong settings, 3 when some tables failed.
+    Ends with status 0 when all is well, 1 when nothing could be done, 2 for wrong settings or a wrong key, 3 when a
+    person should look, 4 while another process holds the destination.
     """
     from reiterate.cli import render
 
@@ -57,7 +58,7 @@ def sync(*, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refre
     with stoppable() as stop:
         anew = [name.strip() for name in (full_refresh or "").split(",") if name.strip()]
         events = reiterate.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
-        status = render.follow(events, json_logs=json_logs)
+        status = render.follow(events, stop, json_logs=json_logs)
     if dry_run:
         words.err().print("This was a dry run: nothing was written.")
     raise click.exceptions.Exit(status)
@@ -87,7 +88,7 @@ def resync(*, settings: dict[str, Any], table: str, start: str | None, end: str 
     connection = _connection(settings)
     with stoppable() as stop:
         events = reiterate.resync(table, start or None, end or None, connection, stop=stop)
-        raise click.exceptions.Exit(render.follow(events, json_logs=json_logs))
+        raise click.exceptions.Exit(render.follow(events, stop, json_logs=json_logs))
 
 
 for command in (
@@ -99,13 +100,14 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line; end with a status and never with a traceback for what a person can cause."""
+    end_on_sigterm()
     try:
         status = _status()
         with suppress(BrokenPipeError):  # whoever read it has seen enough
             sys.stdout.flush()
     except OSError as error:  # as when the output goes to a disk that is full
         words.err().print(f"Error: The output cannot be written. ({error})", markup=False)
-        status = NOTHING_DONE
+        status = Exit.NOTHING_DONE
     # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
     os._exit(status)
 
@@ -118,19 +120,13 @@ def _status() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except SettingsError as error:
-        return _say(error, WRONG_USAGE)
     except ReiterateError as error:
-        return _say(error, NOTHING_DONE)
+        words.err().print(words.error(error), markup=False)
+        return exits.of_error(error)
     except click.Abort:
         words.err().print("Stopped.")
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
         return end.code
-
-
-def _say(error: ReiterateError, status: int) -> int:
-    words.err().print(words.error(error), markup=False)
-    return status

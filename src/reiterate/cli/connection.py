@@ -14,14 +14,15 @@ import click
 
 import reiterate
 from reiterate.catalog import GROUPS, TABLES, tables_of
-from reiterate.cli import show, words
-from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
+from reiterate.cli import exits, show, words
+from reiterate.cli.exits import Exit
 from reiterate.cli.options import ConnectionCommand, Group, config, yes
 from reiterate.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reiterate.errors import ReiterateError
     from reiterate.settings import Connection, Loaded
 
 FILE = Path("reiterate.toml")
@@ -81,9 +82,10 @@ def create(*, name: str | None, settings: dict[str, Any], api_key: str | None, t
             if setting not in values:
                 values[setting] = draft.ask(values, setting, question, default)
     chosen = draft.settings(values).connection
-    if test and not _tested(chosen) and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
+    errors = _errors(chosen) if test else []
+    if errors and not (asks and Confirm.ask("Save the connection all the same?", default=False)):
         console.print("The connection was not saved. To save it untested, add --no-test.")
-        raise click.exceptions.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(exits.of_errors(errors, well=0))
     show.overview(tables_of(chosen.tables))
     if asks and "tables" not in values:
         question = f"Which tables: names, globs or groups ({', '.join(GROUPS)}), separated by commas"
@@ -187,16 +189,17 @@ def test(*, name: str | None, settings: dict[str, Any]) -> None:
     for notice in loaded.notices:
         words.err().print(f"Note: {notice}", markup=False)
     checks = _checks(loaded.connection)
-    refused = [check for check in checks if check.error]
+    refused = [check.error for check in checks if check.error]
     asked = sum(len(check.tables) for check in checks)
     if refused:
-        raise click.exceptions.Exit(NOTHING_DONE if len(refused) == len(checks) else SOME_FAILED)
+        raise click.exceptions.Exit(exits.of_errors(refused, well=len(checks) - len(refused)))
     words.out().print(f"The key can read all {asked} tables.")
 
 
-def _tested(connection: Connection) -> bool:
-    """Return whether the key can read anything."""
-    return any(check.error is None for check in _checks(connection))
+def _errors(connection: Connection) -> list[ReiterateError]:
+    """Return why the key can read nothing; nothing if it can read something."""
+    errors = [check.error for check in _checks(connection)]
+    return [error for error in errors if error] if all(errors) else []
 
 
 def _checks(connection: Connection) -> list[reiterate.Check]:
@@ -270,7 +273,7 @@ def delete(*, name: str, yes: bool, config: Path | None) -> None:
         raise SettingsError(f"There is no connection {name}.", file=file)
     if not yes and not (sys.stdin.isatty() and Confirm.ask(f"Delete connection {name}?", default=False)):
         words.out().print("Nothing was deleted. To delete without a question, add --yes.")
-        raise click.exceptions.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(Exit.NOTHING_DONE)
     edit.delete_connection(file, name)
     words.out().print(f"Deleted connection {name} from {file}. The data in its destination stays.", markup=False)
 

@@ -13,6 +13,7 @@ import click
 import reiterate
 from reiterate.catalog import TABLES
 from reiterate.cli import words
+from reiterate.cli.exits import Exit
 from reiterate.cli.options import Command
 from reiterate.cli.stopping import stoppable
 from reiterate.errors import ConnectionMismatch, SettingsError
@@ -74,10 +75,10 @@ def demo(*, days: int, events_per_day: int, seed: int, file: Path) -> None:
             tables="all",
         )
         try:
-            status = render.follow(events)
+            status = render.follow(events, stop)
         except ConnectionMismatch as error:
             raise ConnectionMismatch(error.what, hint="Name another file with --file.", **error.facts) from error
-        if status != 0:
+        if status is not Exit.WELL:
             raise click.exceptions.Exit(status)
         # the list of export jobs is that of before the sync had started any
         expected = {name: len(simulator.truth(name)) for name in TABLES if name != "export_jobs"}
@@ -101,7 +102,7 @@ def demo(*, days: int, events_per_day: int, seed: int, file: Path) -> None:
     console.print("  reiterate connection create", markup=False)
     if wrong:
         console.print(f"Error: these tables differ from the brand's truth: {', '.join(wrong)}")
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(Exit.LOOK)
 
 
 @click.command(cls=Command, epilog="Example: reiterate simulate --port 8080 --api-key secret --days 60")

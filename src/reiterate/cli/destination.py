@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import reiterate
-from reiterate.cli import words
-from reiterate.cli.exits import NOTHING_DONE
+from reiterate.cli import exits, words
 from reiterate.cli.options import Group, config
 
 if TYPE_CHECKING:
@@ -32,5 +31,5 @@ def test(*, url: str | None, dataset: str | None, config: Path | None) -> None:
     for step in steps:
         console.print(f"{step.name}: {step.error or 'ok'}", markup=False)
         if step.error:
-            raise click.exceptions.Exit(NOTHING_DONE)
+            raise click.exceptions.Exit(exits.of_error(step.error))
     console.print("A sync can use this destination.")

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 
-from reiterate.cli import words
-from reiterate.cli.exits import EXIT, NOTHING_DONE
+from reiterate.cli import exits, words
+from reiterate.cli.exits import Exit
 from reiterate.flow import (
     Discovered,
     Event,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from reiterate.cli.stopping import Stop
     from reiterate.flow import Column, TableSummary
 
 LONG_WAIT_S = 5.0
@@ -304,8 +305,8 @@ def _doing(lane: _Lane) -> str:
     return f"waiting: {reasons.most_common(1)[0][0]}" if reasons else ""
 
 
-def follow(events: Iterator[Event], *, json_logs: bool = False) -> int:
-    """Render *events* to their end, the way the output wants it; return the exit status."""
+def follow(events: Iterator[Event], stop: Stop, *, json_logs: bool = False) -> Exit:
+    """Render *events* to their end, the way the output wants it; return the status; *stop* knows the signal."""
     console = words.out()
     renderer: Renderer
     if json_logs:
@@ -319,10 +320,10 @@ def follow(events: Iterator[Event], *, json_logs: bool = False) -> int:
         for last in events:
             renderer.show(last)
     if not isinstance(last, RunFinished):
-        return NOTHING_DONE
+        return Exit.NOTHING_DONE
     if not json_logs:
         summary(last, console)
-    return EXIT[last.status]
+    return exits.of_run(last, stopped_by=stop.number)
 
 
 def summary(event: RunFinished, console: Console) -> None:

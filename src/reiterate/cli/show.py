@@ -10,8 +10,8 @@ import click
 
 import reiterate
 from reiterate.catalog import GROUPS, TABLES
-from reiterate.cli import words
-from reiterate.cli.exits import NOTHING_DONE, SOME_FAILED
+from reiterate.cli import exits, words
+from reiterate.cli.exits import Exit
 from reiterate.cli.options import Command, ConnectionCommand, as_json
 from reiterate.errors import SettingsError
 from reiterate.shape import Shape, snake_case
@@ -145,12 +145,18 @@ def plan(*, settings: dict[str, Any], as_json: bool) -> None:
     """
     Show what a sync would read: windows, calls, and the least time that Iterable's limits allow.
 
-    Asks Iterable only for what tables are made of, such as lists; changes nothing.
+    Asks Iterable only for what tables are made of, such as lists; changes nothing. Ends with status 3 when it would
+    not tell that of some tables.
     """
     found = reiterate.plan(**settings)
     if as_json:
         words.out().print_json(json.dumps(_planned(found)))
-        return
+    else:
+        _show(found)
+    raise click.exceptions.Exit(exits.of_errors([error for _, error in found.refused], well=len(found.tasks)))
+
+
+def _show(found: reiterate.Plan) -> None:
     console = words.out()
     rows = words.grid("table", "tasks", "calls", "from", "to", "write", right=("tasks", "calls"))
     for name, tasks in _by_table(found.tasks).items():
@@ -193,13 +199,26 @@ def _planned(found: reiterate.Plan) -> dict[str, Any]:
 
 
 @click.command(cls=ConnectionCommand, epilog="Example: reiterate status --connection shop")
+@click.option("--stale-after", help="End with status 3 if a table was not read for so long, such as 1d.")
 @as_json
-def status(*, settings: dict[str, Any], as_json: bool) -> None:
+def status(*, settings: dict[str, Any], stale_after: str | None, as_json: bool) -> None:
     """Show per table its rows, how fresh they are, when it was last read, and what is left to read."""
+    from reiterate.settings import span_of
+
+    oldest = datetime.now(UTC) - span_of("stale-after", stale_after) if stale_after else None
     found = reiterate.status(**settings)
+    stale = [one.table.name for one in found.tables if oldest and (one.read_at is None or one.read_at < oldest)]
     if as_json:
         words.out().print_json(json.dumps(_stated(found), default=str))
-        return
+    else:
+        _state(found)
+        if stale:
+            words.out().print(f"Not read for {stale_after}: {', '.join(stale)}", markup=False)
+    if stale:
+        raise click.exceptions.Exit(Exit.LOOK)
+
+
+def _state(found: reiterate.ConnectionStatus) -> None:
     console = words.out()
     rows = words.grid("table", "rows", "newest row", "last read", "left to read", right=("rows",))
     for one in found.tables:
@@ -239,7 +258,7 @@ def verify(*, settings: dict[str, Any], source: bool, sample: int, as_json: bool
     """
     Compare the destination with its ledger, and with Iterable; changes nothing.
 
-    Ends with status 0 when all agrees, 3 when some table differs, 1 when nothing could be compared.
+    Ends with status 0 when all agrees, 3 when some table differs or could not be compared, 1 when none could.
     """
     found = list(reiterate.verify(source=source, sample=sample, **settings))
     if as_json:
@@ -247,9 +266,9 @@ def verify(*, settings: dict[str, Any], source: bool, sample: int, as_json: bool
     else:
         _tell(found)
     if any(one.problems for one in found):
-        raise click.exceptions.Exit(SOME_FAILED)
-    if all(one.error for one in found):
-        raise click.exceptions.Exit(NOTHING_DONE)
+        raise click.exceptions.Exit(Exit.LOOK)
+    errors = [one.error for one in found if one.error]
+    raise click.exceptions.Exit(exits.of_errors(errors, well=len(found) - len(errors)))
 
 
 def _tell(found: Sequence[Verified]) -> None:

@@ -1,13 +1,16 @@
-"""How a person or a supervisor stops a run: the first signal asks, the second does not."""
+"""How a person or a supervisor stops a command: the first signal asks a run to stop, the second does not."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from reiterate.cli import words
+import click
+
+from reiterate.cli import exits, words
+from reiterate.errors import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,24 +19,44 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Stop(Event):
+    """A flag that a signal sets; *number* is that of the signal."""
+
+    number: int = signal.SIGINT
+
+
 @contextlib.contextmanager
-def stoppable() -> Iterator[Event]:
+def stoppable() -> Iterator[Stop]:
     """
     Hand out a flag that SIGINT (Ctrl-C) and SIGTERM set, so that a load that has begun is not torn apart.
 
     A second signal ends the process at once, which costs no committed row either.
     """
-    stop = Event()
+    stop = Stop()
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.number = number
         stop.set()
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
         words.err().print("Stopping after the current load; once more to stop at once.")
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
         yield stop
+    except Stopped:
+        # before the run had begun
+        words.err().print("Stopped.")
+        raise click.exceptions.Exit(exits.of_signal(stop.number)) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does: what is open is closed, and the status tells the signal."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(exits.of_signal(number))
+
+    signal.signal(signal.SIGTERM, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reiterate.secret import Secret
-from reiterate.settings.load import Loaded, day, destination, load, own_settings
+from reiterate.settings.load import Loaded, day, destination, load, own_settings, span_of
 from reiterate.settings.model import (
     API_ADDRESSES,
     Connection,
@@ -30,4 +30,5 @@ __all__ = [
     "duration",
     "load",
     "own_settings",
+    "span_of",
 ]

@@ -21,7 +21,7 @@ from reiterate.shape import CustomFields, Policy, Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from typing import TypeVar
 
     from reiterate.secret import Secret
@@ -97,6 +97,15 @@ def day(setting: str, value: object, *, now: datetime) -> datetime:
     :raises SettingsError: when it is no day, or one in the future
     """
     return checked(setting, Given(value, "arguments"), lambda given: values.start_date(given, now=now))
+
+
+def span_of(setting: str, value: object) -> timedelta:
+    """
+    Return a length of time, spelled as a lookback is.
+
+    :raises SettingsError: when it is none
+    """
+    return checked(setting, Given(value, "arguments"), values.lookback)
 
 
 def destination(
