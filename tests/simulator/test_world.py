@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
+from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
-from reiterate.simulator import WorldOptions
+from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from reiterate.simulator.world import LATE_S, World
+from tests.conftest import KEY
 from tests.simulator.client import DATA_TYPES, EXPORT, TABLES, Client, counted, rows
 from tests.simulator.conftest import END
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Mapping
 
-    from reiterate.simulator import Simulator
+    from reiterate.simulator.options import ProjectType
 
 SMALL = WorldOptions(days=2, events_per_day=200, end=END)
 EVENTS = [table for table in DATA_TYPES if table != "users"]
@@ -202,6 +207,170 @@ def test_a_deleted_user_leaves_nothing(small: Simulator) -> None:
     assert wanted == {table: counted(client.table(table)) for table in tables}
 
 
+# ── people who are merged, renamed, forgotten ────────────────────────────────────────────────────────────────────────
+
+
+def the_one_of(simulator: Simulator, *, but: str = "") -> str:
+    """Return the identifier of somebody who has opened an email."""
+    rows = (row for row in simulator.truth("email_open"))
+    return str(
+        next(row.get("email", row.get("userId")) for row in rows if but not in {row.get("email"), row.get("userId")})
+    )
+
+
+def his(simulator: Simulator, identifier: str) -> dict[str, Counter[str]]:
+    """Return the events of a user by table, without whose they are."""
+    whose = ("email", "userId", "itblUserId")
+    return {
+        table: counted(
+            {name: row[name] for name in row if name not in whose}
+            for row in simulator.truth(table)
+            if identifier in {row.get("email"), row.get("userId")}
+        )
+        for table in EVENTS
+    }
+
+
+def read(simulator: Simulator) -> dict[str, Counter[str]]:
+    client = Client(simulator.url)
+    return {table: counted(client.table(table)) for table in ("users", "list_users", *EVENTS)}
+
+
+def agree(simulator: Simulator) -> bool:
+    """Return whether the API answers what the truth says."""
+    return read(simulator) == {table: counted(simulator.truth(table)) for table in ("users", "list_users", *EVENTS)}
+
+
+def test_merge(small: Simulator) -> None:
+    """Events move to the destination with ids and times; the source is gone, the destination's time of change moves."""
+    source, destination = the_one_of(small), the_one_of(small, but=the_one_of(small))
+    before = {table: his(small, source)[table] + his(small, destination)[table] for table in EVENTS}
+    profile = {row["email"]: row for row in small.truth("users")}[destination]
+    others = {row["email"]: row for row in small.truth("users") if row["email"] not in {source, destination}}
+    asked_at = time.time()
+    small.merge_users(source, destination)
+    users = {row["email"]: row for row in small.truth("users")}
+    assert before == his(small, destination)
+    assert not any(rows.total() for rows in his(small, source).values())
+    assert source not in {row["email"] for row in small.truth("list_users")}
+    assert {**others, destination: users[destination]} == users
+    kept = {name: value for name, value in profile.items() if name != "profileUpdatedAt"}
+    assert kept == {name: users[destination][name] for name in kept}
+    changed_at = datetime.strptime(users[destination]["profileUpdatedAt"], "%Y-%m-%d %H:%M:%S %z").timestamp()
+    assert abs(changed_at - asked_at) < 5
+    assert agree(small)
+
+
+def test_merge_without_a_destination(small: Simulator) -> None:
+    """Then the source is renamed (FACTS 14.4)."""
+    source = the_one_of(small)
+    before, count = his(small, source), len(small.truth("users"))
+    small.merge_users(source, "new@example.com")
+    assert before == his(small, "new@example.com")
+    assert count == len(small.truth("users"))
+    assert agree(small)
+
+
+def test_a_chain_of_merges(small: Simulator) -> None:
+    """The events of a and b are all c's after a was merged into b, and b into c."""
+    names = [row["email"] for row in small.truth("users")[10:13]]
+    total = {table: sum((his(small, name)[table] for name in names), Counter[str]()) for table in EVENTS}
+    small.merge_users(names[0], names[1])
+    small.merge_users(names[1], names[2])
+    assert total == his(small, names[2])
+    assert agree(small)
+
+
+@pytest.mark.parametrize("project_type", ["email", "hybrid", "userid"])
+def test_change_of_an_address(project_type: ProjectType) -> None:
+    """An address changes in profile, lists and events, in each type of project; userId and the rest stay."""
+    world = WorldOptions(days=1, events_per_day=100, end=END, project_type=project_type)
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+        # the truth of a userID-based project has no addresses until somebody gets one
+        old = the_one_of(simulator)
+        before = his(simulator, old)
+        simulator.change_email(old, "new@example.com")
+        assert before == his(simulator, "new@example.com")
+        assert old not in {row.get("email") for row in simulator.truth("list_users")}
+        assert agree(simulator)
+
+
+def test_an_address_that_is_taken(small: Simulator) -> None:
+    """An address of another user, or of one who was forgotten, is refused; so is a user whom nobody knows."""
+    first, second, third = [row["email"] for row in small.truth("users")[:3]]
+    small.forget_user(third)
+    for old, new in ((first, second), (first, third), ("nobody@example.com", "new@example.com")):
+        with pytest.raises(ValueError, match="user"):
+            small.change_email(old, new)
+    with pytest.raises(ValueError, match="one user"):
+        small.merge_users(first, first)
+
+
+def test_forget_and_unforget(small: Simulator) -> None:
+    """A forgotten user is deleted, and his hash listed until he is unforgotten; what was his stays gone."""
+    client, email = Client(small.url), the_one_of(small)
+    hashed = hashlib.sha256(email.encode()).hexdigest()
+    before = client.json("/api/users/forgotten")["hashedEmails"]
+    small.forget_user(email)
+    assert [*before, hashed] == client.json("/api/users/forgotten")["hashedEmails"]
+    assert {"hashedEmail": hashed} in small.truth("forgotten_users")
+    assert not any(rows.total() for rows in his(small, email).values())
+    assert agree(small)
+    small.unforget_user(email)
+    assert before == client.json("/api/users/forgotten")["hashedEmails"]
+    assert email not in {row["email"] for row in small.truth("users")}
+
+
+def test_forget_in_a_hybrid_project() -> None:
+    """Email and userId of one user are both listed, each with its kind, and both go again."""
+    world = WorldOptions(days=1, events_per_day=100, end=END, project_type="hybrid")
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+        client = Client(simulator.url)
+        profile = next(row for row in simulator.truth("users") if {"email", "userId"} <= row.keys())
+        before = simulator.truth("forgotten_users")
+        simulator.forget_user(profile["userId"])
+        found = [row for row in simulator.truth("forgotten_users") if row not in before]
+        wanted = {
+            "hashedEmail": hashlib.sha256(profile["email"].encode()).hexdigest(),
+            "hashedUserId": hashlib.sha256(profile["userId"].encode()).hexdigest(),
+        }
+        assert wanted == {name: value for row in found for name, value in row.items()}
+        assert {} == client.json("/api/users/getByEmail", email=profile["email"])
+        simulator.unforget_user(profile["userId"])
+        assert before == simulator.truth("forgotten_users")
+
+
+def test_delete_by_user_id() -> None:
+    """A user without an address is deleted by his userId, with his events and nobody else's."""
+    world = WorldOptions(days=1, events_per_day=200, end=END, project_type="userid")
+    with Simulator(world, ServerOptions(api_key=KEY)) as simulator:
+        user_id = the_one_of(simulator)
+        tables = ("users", "list_users", *EVENTS)
+        wanted = {
+            table: counted(row for row in simulator.truth(table) if row.get("userId") != user_id) for table in tables
+        }
+        simulator.delete_user(user_id)
+        assert wanted == read(simulator)
+
+
+def test_look_up(small: Simulator) -> None:
+    """One user is answered by email or userId, in the path or as a parameter; nobody is ``{}`` with 200 (FACTS 4.2)."""
+    client = Client(small.url)
+    profile = next(row for row in small.truth("users") if "userId" in row and "+" not in row["email"])
+    email, user_id = profile["email"], profile["userId"]
+    found = client.json("/api/users/getByEmail", email=email)
+    assert (email, user_id) == (found["user"]["email"], found["user"]["userId"])
+    assert profile["loyalty.tier"] == found["user"]["dataFields"]["loyalty"]["tier"]
+    assert found == client.json(f"/api/users/{quote(email, safe='')}")
+    assert found == client.json("/api/users/byUserId", userId=user_id) == client.json(f"/api/users/byUserId/{user_id}")
+    assert {} == client.json("/api/users/getByEmail", email="nobody@example.com")
+    assert {} == client.json("/api/users/nobody@example.com")
+    assert {} == client.json("/api/users/byUserId/nobody")
+    assert {} == client.json("/api/users/byUserId")
+    small.merge_users(email, next(row["email"] for row in small.truth("users") if row["email"] != email))
+    assert {} == client.json("/api/users/getByEmail", email=email)
+
+
 # ── the controls ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -230,6 +399,27 @@ def test_controls_tell_what_happened(small: Simulator) -> None:
     assert [wanted] == [{name: seen[name] for name in wanted} for seen in found]
     assert found == [vars(seen) for seen in small.requests]
     assert {"requests": {EXPORT: 1}, "exceeded": {}} == json.loads(client.control("limits"))
+
+
+def test_people_by_control(small: Simulator) -> None:
+    """Users are merged, renamed and forgotten over HTTP as well; what the project refuses is a 400 that says why."""
+    client = Client(small.url)
+    first, second, third, fourth = [row["email"] for row in small.truth("users")[:4]]
+    forgotten = small.truth("forgotten_users")
+    for name, body in (
+        ("merge_users", {"source": first, "destination": second}),
+        ("change_email", {"old": second, "new": "new@example.com"}),
+        ("forget_user", {"email": third}),
+        ("unforget_user", {"email": third}),
+        ("delete_user", {"email": fourth}),
+    ):
+        assert "Success" == json.loads(client.control(name, body))["code"], name
+    users = {row["email"] for row in small.truth("users")}
+    assert {"new@example.com"} == users & {first, second, third, fourth, "new@example.com"}
+    assert forgotten == small.truth("forgotten_users")
+    refused = json.loads(client.control("merge_users", {"source": first, "destination": "new@example.com"}))
+    assert f"There is no user {first}." == refused["msg"]
+    assert "BadParams" == json.loads(client.control("change_email", {"old": "new@example.com"}))["code"]
 
 
 def test_faults_by_control(small: Simulator) -> None:

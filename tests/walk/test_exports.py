@@ -10,7 +10,7 @@ import reiterate
 from reiterate.catalog import GROUPS
 from reiterate.flow import RunFinished, Status
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
-from reiterate.simulator.world import Timeline
+from reiterate.simulator.timeline import Timeline
 from tests import replica
 from tests.conftest import KEY, settings
 

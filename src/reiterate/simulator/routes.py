@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from reiterate.simulator import brand
-from reiterate.simulator.world import encode
+from reiterate.simulator.timeline import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import entity_routes, false_answers, faults, routes, vanishing, wire
+from reiterate.simulator import entity_routes, false_answers, faults, people_routes, routes, vanishing, wire
 from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
@@ -144,7 +144,7 @@ class App:
             return routes.error(400, str(wrong), "BadParams")
 
     def _route(self, asked: Asked) -> Reply:
-        for pattern, answer in (*routes.ROUTES, *entity_routes.ROUTES):
+        for pattern, answer in (*routes.ROUTES, *entity_routes.ROUTES, *people_routes.ROUTES):
             # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
             if asked.method == "GET" and (found := re.fullmatch(pattern, asked.path)):
                 values = tuple(map(unquote, found.groups()))
@@ -179,6 +179,11 @@ class App:
 
     def _now(self) -> float:
         return time.time() + self.options.clock_skew_s
+
+    @property
+    def last_second(self) -> int:
+        """The last second of the server's clock that has ended: one that has not could not be exported whole."""
+        return int(self._now()) - 1
 
     def _refused(self, path: str, headers: Mapping[str, str]) -> Answer | None:
         """Return a 401 in the words that tell which it is (FACTS.md 2.3)."""
@@ -275,8 +280,13 @@ class App:
     # ── controls ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _control(self, path: str, body: bytes) -> Reply:
-        """Answer a control: truth, requests, limits, mutate, faults, delete_user, events."""
-        given = json.loads(body) if body else {}
+        """Answer a control; what the project refuses is a 400."""
+        try:
+            return self._controlled(path, json.loads(body) if body else {})
+        except (KeyError, TypeError, ValueError) as error:
+            return routes.error(400, str(error), "BadParams")
+
+    def _controlled(self, path: str, given: Any) -> Reply:  # noqa: ANN401 (JSON is any)
         match path.removeprefix("/_simulator/").split("/"):
             case ["truth", table]:
                 return Stream(iter([json.dumps(row).encode() + b"\n" for row in self.world.truth(table)]))
@@ -288,12 +298,16 @@ class App:
                 return Answer({"requests": self.limits.requests, "exceeded": self.limits.exceeded})
             case ["mutate"]:
                 self.world.mutate(
-                    fraction=given.get("fraction", 0.01), seed=given.get("seed", 1), now_s=int(time.time()) - 1
+                    fraction=given.get("fraction", 0.01), seed=given.get("seed", 1), now_s=self.last_second
                 )
             case ["faults"]:
                 self.set_faults(given)
-            case ["delete_user"]:
-                self.world.delete_user(given["email"])
+            case ["delete_user" | "forget_user" | "unforget_user" as change]:
+                getattr(self.world, change)(given.get("email") or given["userId"])
+            case ["change_email"]:
+                self.world.change_email(given["old"], given["new"], now_s=self.last_second)
+            case ["merge_users"]:
+                self.world.merge_users(given["source"], given["destination"], now_s=self.last_second)
             case ["events"]:
                 self.world.add_events(given["data_type"], given["rows"])
             case _:
@@ -378,7 +392,27 @@ class Simulator:
 
     def mutate(self, *, fraction: float = 0.01, seed: int = 1) -> None:
         """Let time pass until the last whole second: see :meth:`World.mutate`."""
-        self.world.mutate(fraction=fraction, seed=seed, now_s=int(time.time()) - 1)
+        self.world.mutate(fraction=fraction, seed=seed, now_s=self._app.last_second)
+
+    def delete_user(self, identifier: str) -> None:
+        """Delete a user by email or userId, with memberships and events."""
+        self.world.delete_user(identifier)
+
+    def forget_user(self, identifier: str) -> None:
+        """Delete a user for good, and list the hashes of the identifiers."""
+        self.world.forget_user(identifier)
+
+    def unforget_user(self, identifier: str) -> None:
+        """List those hashes no more."""
+        self.world.unforget_user(identifier)
+
+    def change_email(self, old: str, new: str) -> None:
+        """Rename a user now: see :meth:`World.change_email`."""
+        self.world.change_email(old, new, now_s=self._app.last_second)
+
+    def merge_users(self, source: str, destination: str) -> None:
+        """Merge one user into another now: see :meth:`World.merge_users`."""
+        self.world.merge_users(source, destination, now_s=self._app.last_second)
 
     @property
     def requests(self) -> list[Seen]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from reiterate.simulator import brand, events
 from reiterate.simulator.entities import Entities
 from reiterate.simulator.events import DATA_TYPES
+from reiterate.simulator.identities import Identities
 from reiterate.simulator.people import Person, people
 from reiterate.simulator.results import Results
+from reiterate.simulator.timeline import Timeline, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from reiterate.simulator.options import WorldOptions
 
@@ -36,41 +37,6 @@ LATE_S = 90 * 60
 def wire_time(epoch_s: int) -> str:
     """Return an instant as events carry it (FACTS.md 7.2)."""
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S +00:00")
-
-
-def encode(row: Row) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-@dataclass
-class Timeline:
-    """Rows of one data type: when each happened, from when on it shows (epoch seconds), and its line."""
-
-    at: list[int] = field(default_factory=list)
-    shows_at: list[float] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
-
-    def fill(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
-        """Take the place of all rows."""
-        ordered = sorted(rows, key=lambda row: row[0])
-        self.at = [row[0] for row in ordered]
-        self.shows_at = [row[1] for row in ordered]
-        self.lines = [row[2] for row in ordered]
-
-    def add(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
-        self.fill([*zip(self.at, self.shows_at, self.lines, strict=True), *rows])
-
-    def between(self, start: float, end: float, *, now: float) -> list[bytes]:
-        """Return the lines of ``[start, end)`` that show by *now*."""
-        first, last = bisect_left(self.at, start), bisect_left(self.at, end)
-        shows_at = self.shows_at[first:last]
-        lines = self.lines[first:last]
-        if all(at <= now for at in shows_at):
-            return lines
-        return [line for line, at in zip(lines, shows_at, strict=True) if at <= now]
-
-    def rows(self) -> Iterator[Row]:
-        return map(json.loads, self.lines)
 
 
 class World:
@@ -94,6 +60,7 @@ class World:
         total = options.days * options.events_per_day
         self.people = people(self, self._random, options.users or max(20, min(total // 20, 50_000)))
         self.members = self._members()
+        self.identities = Identities(self)
         self.timelines = {data_type: Timeline() for data_type in DATA_TYPES.values()}
         for data_type, rows in events.history(self, self._random, total).items():
             self.timelines[data_type].fill((at, self._shows_at(at), encode(row)) for at, row in rows)
@@ -275,14 +242,25 @@ class World:
     def add_user(self, profile: Row) -> None:
         self.people.append(Person.of(profile))
 
-    def delete_user(self, email: str) -> None:
+    def delete_user(self, identifier: str) -> None:
         """Remove a user, his memberships and events, as Iterable does (FACTS.md 14.4)."""
-        self.people = [person for person in self.people if person.profile.get("email") != email]
-        for names in self.members.values():
-            names.discard(email)
-        for timeline in self.timelines.values():
-            rows = zip(timeline.at, timeline.shows_at, timeline.lines, strict=True)
-            timeline.fill([row for row in rows if json.loads(row[2]).get("email") != email])
+        self.identities.delete(identifier)
+
+    def forget_user(self, identifier: str) -> None:
+        """Delete a user, and list the hashes of his identifiers (FACTS.md 14.4)."""
+        self.identities.forget(identifier)
+
+    def unforget_user(self, identifier: str) -> None:
+        """List the hashes no more; nothing else comes back."""
+        self.identities.unforget(identifier)
+
+    def change_email(self, old: str, new: str, *, now_s: int = 0) -> None:
+        """Rename a user by *now_s*, if that is behind the last event; his events are listed under the new address."""
+        self.identities.change_email(old, new, at_s=max(self.end_s, now_s))
+
+    def merge_users(self, source: str, destination: str, *, now_s: int = 0) -> None:
+        """Merge one user into another by *now_s*, if that is behind the last event (FACTS.md 14.4)."""
+        self.identities.merge(source, destination, at_s=max(self.end_s, now_s))
 
     def mutate(self, *, fraction: float, seed: int, now_s: int) -> None:
         """
