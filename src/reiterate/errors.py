@@ -27,7 +27,10 @@ The groups say what the runner does next::
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
+
+from reiterate.secret import masked
 
 
 class ReiterateError(Exception):
@@ -35,20 +38,37 @@ class ReiterateError(Exception):
     Something went wrong.
 
     The first line of a subclass's docstring is its message unless *what* is given. *facts* travel as keyword
-    arguments and are shown behind the message; ``hint`` says what to do. No fact may hold a secret.
+    arguments and are shown behind the message; ``hint`` says what to do. Secrets that stand in any of them are masked,
+    and in the error of others that is dealt with meanwhile: a traceback shows it, too.
     """
 
     hint: ClassVar[str] = ""
 
     def __init__(self, what: str = "", /, *, hint: str = "", **facts: object) -> None:
-        self.what = what or (type(self).__doc__ or "").strip().splitlines()[0]
-        self.facts: dict[str, Any] = {name: fact for name, fact in facts.items() if fact is not None}
-        self.advice = hint or type(self).hint
+        self.what = masked(what or (type(self).__doc__ or "").strip().splitlines()[0])
+        self.facts: dict[str, Any] = {name: _masked(fact) for name, fact in facts.items() if fact is not None}
+        self.advice = masked(hint or type(self).hint)
         super().__init__(self.what)
+        _mask(sys.exception())
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name}={fact}" for name, fact in self.facts.items())
         return " ".join(part for part in (self.what, f"({facts})" if facts else "", self.advice) if part)
+
+
+def _masked(fact: object) -> object:
+    """Return *fact* as it is unless a secret shows in its text, which is returned without it then."""
+    text = str(fact)
+    shown = masked(text)
+    return fact if shown == text else shown
+
+
+def _mask(error: BaseException | None) -> None:
+    """Mask what *error*, and what it came from, would say."""
+    while error is not None:
+        if not isinstance(error, ReiterateError):
+            error.args = tuple(map(_masked, error.args))
+        error = error.__cause__ or error.__context__
 
 
 class SettingsError(ReiterateError):

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reiterate.errors import SpoolError
+from reiterate.secret import masked
 from reiterate.shape import Shape
 from reiterate.windows import Window
 
@@ -263,6 +264,9 @@ class Notice:
 
     text: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", masked(self.text))
+
 
 @dataclass(frozen=True)
 class Discovered:
@@ -299,6 +303,9 @@ class Waiting:
     task: Task
     seconds: float
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", masked(self.reason))
 
 
 @dataclass(frozen=True)

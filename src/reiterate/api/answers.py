@@ -25,6 +25,7 @@ from reiterate.errors import (
     Unauthorized,
     Unreachable,
 )
+from reiterate.secret import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,15 +57,15 @@ _TRANSIENT = {
 
 
 def refusal(
-    status: int, headers: Mapping[str, str], body: bytes, *, path: str, secret: str, gateway: Gateway | None
+    status: int, headers: Mapping[str, str], body: bytes, *, path: str, gateway: Gateway | None
 ) -> ReiterateError:
     """
     Return the error that an answer other than 200 is (FACTS.md 4).
 
-    The status decides, not ``code``; only the message tells a wrong key from a missing right. *secret* is taken out
-    of whatever Iterable says: some bodies echo the request's headers (FACTS.md 4.2).
+    The status decides, not ``code``; only the message tells a wrong key from a missing right. Some bodies echo the
+    request's headers (FACTS.md 4.2).
     """
-    says = message(body).replace(secret, "********")[:LONGEST_MESSAGE]
+    says = masked(message(body))[:LONGEST_MESSAGE]
     facts: dict[str, Any] = {"status": status, "path": path, "iterable_says": says or None}
     match status:
         case HTTPStatus.TOO_MANY_REQUESTS:
@@ -191,7 +192,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _reason(error: BaseException) -> str:
     """Return the innermost cause in a few words, without addresses of objects."""
     *_, innermost = _causes(error)
-    return re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}")[:LONGEST_MESSAGE]
+    return masked(re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}"))[:LONGEST_MESSAGE]
 
 
 def body(response: BaseHTTPResponse, chunk_bytes: int) -> Iterator[bytes]:

@@ -16,14 +16,14 @@ from http import HTTPStatus
 from importlib.metadata import version
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import tenacity
 import urllib3
 from urllib3.contrib.socks import SOCKSProxyManager
 
 from reiterate import exact_json
-from reiterate.api import answers
+from reiterate.api import answers, origin
 from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
 from reiterate.errors import (
     Forbidden,
@@ -35,6 +35,7 @@ from reiterate.errors import (
     TransientError,
     Unauthorized,
 )
+from reiterate.settings import API_ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,6 @@ class Client:
         self._key = key
         self._gateway = gateway
         self._other_address = other_address
-        self._prefix = urlsplit(address).path
         self._headers = {"Accept-Encoding": "gzip", "User-Agent": f"reiterate/{version('reiterate')}"}
         self.reached = False
         """whether Iterable ever answered; until then nobody waits long for it"""
@@ -152,6 +152,7 @@ class Client:
             headers["Content-Type"] = "application/json"
         address = address or self.address
         url = f"{address}{path}{query}"
+        origin.check(url, address)
         silence_s = limit_of(path).silence_s
         with self._exchange(method, url, headers, body, silence_s, address=address, path=path) as chunks:
             self.reached = True
@@ -205,7 +206,6 @@ class Client:
                         response.headers,
                         body,
                         path=path,
-                        secret=self._key.reveal(),
                         gateway=self._gateway,
                     )
                 yield answers.body(response, CHUNK_BYTES)
@@ -235,14 +235,13 @@ class Client:
             return True
         return False
 
-    def own_path(self, url: str) -> tuple[str, dict[str, str]]:
+    def own_path(self, url: object) -> tuple[str, dict[str, str]]:
         """
         Return path and parameters of a link to a next page, to be asked at our own address.
 
-        Links carry the API's host (FACTS.md 19); the key never follows one elsewhere.
+        :raises SourceError: when it leads to another address
         """
-        parts = urlsplit(url)
-        return parts.path.removeprefix(self._prefix), dict(parse_qsl(parts.query, keep_blank_values=True))
+        return origin.own_path(url, address=self.address, others=API_ADDRESSES.values())
 
 
 def _pool(gateway: Gateway | None, ca_bundle: Path | None) -> urllib3.PoolManager:
