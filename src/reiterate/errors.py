@@ -11,6 +11,7 @@ The groups say what the runner does next::
     │   ├── Forbidden            the key is right, but lacks the right to this resource
     │   ├── NotOffered           Iterable does not know this resource in this project
     │   ├── IncompleteRead       a total disagrees with what arrived
+    │   ├── BrokenAnswer         what arrived with status 200 is not what was asked for
     │   ├── MalformedRow         what arrived is not the JSON that was promised
     │   ├── ExportCut            an export broke off; a smaller window may pass
     │   ├── LinkExpired          a link to a file of an export job is too old; a new one helps
@@ -112,6 +113,15 @@ class IncompleteRead(SourceError):
     hint = "Nothing was loaded; the next sync reads the table again."
 
 
+class BrokenAnswer(SourceError):
+    """An answer is not what was asked for."""
+
+    hint = (
+        "Something between this machine and Iterable may have answered in its place. The table keeps what it had; the "
+        "next sync reads it again."
+    )
+
+
 class MalformedRow(SourceError):
     """A response holds something that is not valid JSON."""
 
@@ -179,7 +189,7 @@ class TransientError(ReiterateError):
 
     def final(self) -> SourceError:
         """Return the error that this one is once no further try is made."""
-        return self.becomes(self.what, **(self.facts | {"tries": self.tries}))
+        return self.becomes(self.what, hint=self.advice, **(self.facts | {"tries": self.tries}))
 
 
 class LoadError(ReiterateError):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from reiterate import extract, joining, planner
 from reiterate.api import limit_of
 from reiterate.catalog.model import Export
-from reiterate.errors import ReiterateError, SourceError, SpoolError
+from reiterate.errors import BrokenAnswer, ReiterateError, SourceError, SpoolError
 from reiterate.flow import Progress, RawFile, Started, Task, Waiting
 from reiterate.rates import Rates
 from reiterate.spool import STOPS_WITHIN_S, Spool
@@ -340,10 +340,16 @@ class Readers:
             return raw
         with self._declared_lock:
             if read.declares not in self._declared:
-                self._declared[read.declares] = {}
-                with suppress(SourceError):
-                    self._declared[read.declares] = extract.declared(read.declares, caller)
+                self._declared[read.declares] = self._types_at(read.declares, caller)
         return replace(raw, declared=self._declared[read.declares], requests=caller.requests)
+
+    def _types_at(self, path: str, caller: Caller) -> Mapping[str, Type]:
+        try:
+            return extract.declared(path, caller)
+        except BrokenAnswer:
+            raise  # by what stands in its place, columns would get other types for good
+        except SourceError:
+            return {}
 
 
 def _lane(task: Task) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from reiterate import joining, planner
 from reiterate.api import limit_of
 from reiterate.errors import (
+    BrokenAnswer,
     ExportCut,
     GatewayError,
     JobsRefused,
@@ -76,6 +77,10 @@ CUTS_IN_A_ROW = 64
 A table whose exports broke off so often, none coming through, is given up for this run: halved 22 times, a window of
 30 days is a single second, so this is more than two seconds that cannot be read cost.
 """
+
+
+BROKEN_IN_A_ROW = 3
+"""A table is given up for this run after so many tasks whose answers were none: it is maintenance, or a portal."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
         # while the first answers arrive
         parser = opened.enter_context(closing(Parser(walk.sink.spool)))
         cuts: Counter[str] = Counter()
+        broken: Counter[str] = Counter()
         for report in readers:
             match report:
                 case Parts(task, parts):
@@ -160,7 +166,7 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                         _leave_empty(walk, parser, task, run_id)
                     yield _discovered(walk, readers, task, parts)
                 case Arrived(raws):
-                    cuts[raws[0].task.table.name] = 0
+                    cuts[raws[0].task.table.name] = broken[raws[0].task.table.name] = 0
                     yield from (Split(task, pieces, None) for task, pieces in readers.cut(raws[0].task.table))
                     yield from _loads(walk, parser, raws, run_id)
                 case Refused(_, Stopped() as stopped):
@@ -174,7 +180,9 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, error):
                     cuts[task.table.name] += isinstance(error, ExportCut)
-                    yield from _refused(readers, task, error, cuts[task.table.name])
+                    broken[task.table.name] += isinstance(error, BrokenAnswer)
+                    hopeless = cuts[task.table.name] >= CUTS_IN_A_ROW or broken[task.table.name] >= BROKEN_IN_A_ROW
+                    yield from _refused(readers, task, error, given_up=hopeless)
                     _note_refusal(walk, task, error, run_id)
                 case Started() | Progress() | Waiting() as event:
                     yield event
@@ -190,8 +198,7 @@ def _swapped(sink: Sink, swaps: Iterable[Task]) -> Iterator[Refreshed | Failed]:
             yield Refreshed(task, rows, before)
 
 
-def _refused(readers: Readers, task: Task, error: ReiterateError, cuts_in_a_row: int) -> Iterator[Event]:
-    given_up = cuts_in_a_row >= CUTS_IN_A_ROW
+def _refused(readers: Readers, task: Task, error: ReiterateError, *, given_up: bool) -> Iterator[Event]:
     if isinstance(error, ExportCut) and not given_up and (halves := task.halves()):
         readers.add(halves, first=True)
         yield Split(task, halves, error)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from reiterate import exact_json
+from reiterate.api import NotAnAnswer
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Figures
-from reiterate.errors import MalformedRow
 from reiterate.extract.figures import parsed
 
 CASES = [
@@ -54,5 +54,5 @@ def test_texts_stay_texts() -> None:
 
 def test_no_header() -> None:
     """An empty answer is none."""
-    with pytest.raises(MalformedRow, match="no header"):
+    with pytest.raises(NotAnAnswer, match="no header"):
         rows("")

@@ -149,7 +149,7 @@ def test_a_key_of_the_other_region(simulator: Simulator) -> None:
     with Simulator(SMALL, ServerOptions(api_key="another")) as other:
         client = Client(other.url, Secret(KEY), pacer=Pacer(factor=1e6, stop=Event()), other_address=simulator.url)
         with pytest.raises(Unauthorized, match="belongs to the other region") as caught:
-            client.caller().json("/api/campaigns")
+            client.caller().json("/api/campaigns", form=lambda answer: answer)
         client.close()
     assert simulator.url in str(caught.value)
     assert KEY not in str(caught.value)

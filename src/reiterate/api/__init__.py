@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from reiterate.api.client import NOTHING, Caller, Client, Downloaded, Listener, Rewrite
+from reiterate.api.bodies import NotAnAnswer
+from reiterate.api.client import NOTHING, Caller, Client, Downloaded, Form, Listener, Rewrite
 from reiterate.api.limits import LIMITS, Limit, Pacer, least_s, limit_of
+from reiterate.api.lines import MEMBERS, ROWS, Kind
 
 __all__ = [
     "LIMITS",
+    "MEMBERS",
     "NOTHING",
+    "ROWS",
     "Caller",
     "Client",
     "Downloaded",
+    "Form",
+    "Kind",
     "Limit",
     "Listener",
+    "NotAnAnswer",
     "Pacer",
     "Rewrite",
     "least_s",

@@ -1,20 +1,27 @@
-"""What Iterable's answers mean: which error a status is, whether another try helps, whether a body arrived whole."""
+"""What Iterable's answers mean: which error a status is, whether another try helps, what a broken answer was."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import ssl
 import zlib
+from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from http import HTTPStatus
+from http.client import HTTPException, LineTooLong
 from typing import TYPE_CHECKING, Any
 
 import socks
 from urllib3 import exceptions
 
+from reiterate import exact_json
+from reiterate.api.bodies import NotAnAnswer
+from reiterate.api.lines import is_error
 from reiterate.errors import (
+    BrokenAnswer,
     ExportCut,
     Forbidden,
     GatewayError,
@@ -31,8 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from urllib3 import BaseHTTPResponse
-
+    from reiterate.api.bodies import Body
     from reiterate.settings import Gateway
 
 FIRST_CONTACT_TRIES = 3
@@ -42,8 +48,18 @@ CONNECT_TRIES = 8
 SERVER_ERROR_TRIES = 6
 CUT_TRIES = 3
 """An answer that broke off so many times needs a smaller window, not another try."""
+BROKEN_TRIES = 4
+"""A page of maintenance that does not go within seconds stays for minutes; the next sync reads the table."""
 RATE_LIMIT_TRIES = 30
 LONGEST_MESSAGE = 300
+LONGEST_EXCERPT = 80
+ERROR_BODY_BYTES = 1 << 16
+LEAST_RETRY_AFTER_S = 1.0
+"""Who names less names nothing: the backoff counts."""
+LONGEST_RETRY_AFTER_S = 3600.0
+"""However long Iterable, or a gateway, wants one to wait, it is asked again then."""
+LONGEST_TRYING_S = 6 * 3600.0
+"""After so long there is no further try of a request."""
 
 _RATE = re.compile(r"rate limit of ([0-9.]+) per (second|minute|hour)")
 _PERIOD_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -73,7 +89,7 @@ def refusal(
                 "Iterable's rate limit was reached.",
                 becomes=SourceError,
                 tries=RATE_LIMIT_TRIES,
-                retry_after_s=_retry_after_s(headers, says),
+                retry_after_s=retry_after_s(headers, says),
                 **facts,
             )
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN if "privilege" in says or status == HTTPStatus.FORBIDDEN:
@@ -101,7 +117,7 @@ def refusal(
 def message(body: bytes) -> str:
     """Return what an error body says to a person, whether it is JSON, HTML or text (FACTS.md 4.1)."""
     text = body.decode("utf-8", "replace").strip()
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         document = json.loads(text)
         if isinstance(document, dict):
             return " ".join(str(document.get("msg") or document.get("message") or text).split())
@@ -120,20 +136,78 @@ class _Text(HTMLParser):
         self.words: list[str] = []
 
     def handle_data(self, data: str) -> None:
-        self.words.extend(data.split())
+        if self.cdata_elem is None:  # neither script nor style
+            self.words.extend(data.split())
 
 
-def _retry_after_s(headers: Mapping[str, str], says: str) -> float | None:
+def error_body(body: Body) -> bytes:
+    """Return the beginning of the body of an error; what breaks off, or is no body, as far as it goes."""
+    parts: list[bytes] = []
+    with contextlib.suppress(exceptions.HTTPError, OSError, zlib.error, NotAnAnswer):
+        for piece in body.pieces:
+            parts.append(piece)
+            if sum(map(len, parts)) >= ERROR_BODY_BYTES:
+                break
+    return b"".join(parts)[:ERROR_BODY_BYTES]
+
+
+def retry_after_s(headers: Mapping[str, str], says: str) -> float | None:
     """
     Return the seconds to wait after a 429: as ``Retry-After`` has it, else one call's share of the limit it names.
 
-    Iterable sends no header, but names limit and period: "4.0 per minute" (FACTS.md 5).
+    Iterable sends no header, but names limit and period: "4.0 per minute" (FACTS.md 5). Nothing is returned where no
+    time is named that makes sense.
     """
-    with contextlib.suppress(KeyError, ValueError):
-        return min(max(float(headers["Retry-After"]), 0.0), 3600.0)
-    if (rate := _RATE.search(says)) and float(rate[1]) > 0:
-        return _PERIOD_S[rate[2]] / float(rate[1])
+    named = _named_s(headers.get("Retry-After", ""), headers.get("Date", ""))
+    if named is None and (rate := _RATE.search(says)):
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            named = _PERIOD_S[rate[2]] / float(rate[1])
+    return None if named is None or not math.isfinite(named) or named < LEAST_RETRY_AFTER_S else named
+
+
+def _named_s(retry_after: str, date: str) -> float | None:
+    """Return the seconds of a ``Retry-After``, which may be an instant; then the answer's own clock counts."""
+    with contextlib.suppress(ValueError):
+        return float(retry_after)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return (parsedate_to_datetime(retry_after) - parsedate_to_datetime(date)).total_seconds()
     return None
+
+
+def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
+    """Return the error that *body* is, which is no answer: it says what came, by content type and first words."""
+    says = message(error.came or body.begins)
+    excerpt = says if len(says) <= LONGEST_EXCERPT else f"{says[:LONGEST_EXCERPT].rstrip()}…"
+    return TransientError(
+        error.what,
+        becomes=BrokenAnswer,
+        tries=BROKEN_TRIES,
+        hint=error.hint,
+        path=path,
+        came=f'{body.label or "no content type"}, "{excerpt}"',
+    )
+
+
+def document(body: Body, most_bytes: int) -> Any:  # noqa: ANN401 (JSON is any)
+    """
+    Return the JSON document that all of *body* is; its syntax proves that it has come to its end.
+
+    :raises NotAnAnswer: when it is none, is larger than *most_bytes*, or an error object
+    """
+    text = body.whole(most_bytes)
+    if not text.strip():
+        raise NotAnAnswer("An answer is empty, and should be JSON.")
+    try:
+        found = exact_json.document(text)
+    except RecursionError:
+        raise NotAnAnswer("An answer is JSON that is nested too deeply.") from None
+    except ValueError:
+        raise NotAnAnswer("An answer is not the JSON it should be.") from None
+    if not isinstance(found, dict | list | str):
+        body.check_framed()  # 12 may be the beginning of 123
+    if is_error(found) and found["code"] != "Success":
+        raise NotAnAnswer("An answer is an error object.")
+    return found
 
 
 @contextlib.contextmanager
@@ -154,6 +228,13 @@ def _obstacle(error: Exception, *, address: str, gateway: Gateway | None, tries:
         isinstance(error, exceptions.ProxyError)
         or any(isinstance(cause, socks.ProxyError) and not isinstance(cause, socks.SOCKS5Error) for cause in causes)
     )
+    if any(type(cause) in {HTTPException, LineTooLong} for cause in causes):
+        return TransientError(
+            "An answer has more than 100 headers, or one of more than 64 kB.",
+            becomes=BrokenAnswer,
+            tries=BROKEN_TRIES,
+            **facts,
+        )
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         refused, whose = (GatewayError, "data gateway") if in_gateway else (Unreachable, "API address")
         return refused(
@@ -195,26 +276,6 @@ def _reason(error: BaseException) -> str:
     return masked(re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}"))[:LONGEST_MESSAGE]
 
 
-def body(response: BaseHTTPResponse, chunk_bytes: int) -> Iterator[bytes]:
-    """
-    Yield the decoded body of *response* in chunks.
-
-    The HTTP library notices a missing end of the transfer; a gzip stream that stops early it would take for whole.
-
-    :raises zlib.error: when the compressed stream is damaged or not complete
-    """
-    if response.headers.get("Content-Encoding", "").lower() != "gzip":
-        yield from response.stream(chunk_bytes, decode_content=False)
-        return
-    decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    for chunk in response.stream(chunk_bytes, decode_content=False):
-        if data := decoder.decompress(chunk):
-            yield data
-    if not decoder.eof:
-        message = "the compressed stream ends too early"
-        raise zlib.error(message)
-
-
 def check_last_line(file: Path, path: str) -> None:
     """
     Accept a file without a final line break only if its last line is a whole JSON object.
@@ -225,7 +286,10 @@ def check_last_line(file: Path, path: str) -> None:
         lines.seek(max(file.stat().st_size - (1 << 24), 0))
         last = lines.read().rsplit(b"\n", 1)[-1]
     try:
-        json.loads(last)
+        exact_json.members(last)
+    except RecursionError:
+        if not last.rstrip().endswith(b"}"):
+            raise inside_a_row(path) from None
     except ValueError:
         raise inside_a_row(path) from None
 

@@ -8,12 +8,12 @@ URL holds the key.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
+from itertools import islice
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlencode, urlsplit
@@ -22,9 +22,10 @@ import tenacity
 import urllib3
 from urllib3.contrib.socks import SOCKSProxyManager
 
-from reiterate import exact_json
-from reiterate.api import answers, origin
+from reiterate.api import answers, bodies, origin
+from reiterate.api.bodies import NotAnAnswer
 from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
+from reiterate.api.lines import ROWS, Kind, Lines
 from reiterate.errors import (
     Forbidden,
     LinkExpired,
@@ -42,23 +43,39 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from reiterate.api.bodies import Body
     from reiterate.settings import Gateway, Secret
 
 Answer = TypeVar("Answer")
+Form = Callable[[Any], Answer]
+"""Makes what a caller wants of a JSON document, or raises :class:`NotAnAnswer` where it is not what was asked for."""
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 """The parameters of a request; in pairs where one is repeated."""
 Rewrite = Callable[[bytes], bytes]
 """Makes another line, with its line break, of one without; a ValueError says that the line is not whole."""
 
 CONNECT_TIMEOUT_S = 15.0
-CHUNK_BYTES = 1 << 19
 WRITE_BYTES = 1 << 16
 """
 For more at a time Linux takes larger pages into its cache, and on a virtual machine such memory may be slow to get.
 """
 MOST_CONNECTIONS = 32
 """Kept open; as many as there are threads that ask."""
-ERROR_BODY_BYTES = 1 << 16
+LINK_REFUSED = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.GONE,
+}
+"""What storage hosts say of a link that is too old, or whose signature is: ``ExpiredToken`` is a 400."""
+
+GLANCE_CHUNKS = 8
+
+JSON_BYTES = 128 * 10**6
+"""A document is held in memory as a whole; the hashes of 1.5 million forgotten users have 100 MB."""
+TEXT_BYTES = 16 * 10**6
+"""A CSV about a hundred campaigns has 100 kB."""
 
 
 class Listener(Protocol):
@@ -136,14 +153,14 @@ class Client:
         address: str = "",
         method: Literal["GET", "POST", "DELETE"] = "GET",
         document: Any = None,  # noqa: ANN401 (JSON is any)
-    ) -> Iterator[Iterator[bytes]]:
+    ) -> Iterator[Body]:
         """
-        Send one request, with *document* as its JSON body, and hand out the body of its answer in chunks.
+        Send one request, with *document* as its JSON body, and hand out the body of its answer.
 
         Nothing is retried.
 
         :raises SourceError: when Iterable refuses for good
-        :raises TransientError: when another try may help, for a body that breaks off, too
+        :raises TransientError: when another try may help: for a body that breaks off, or is no answer, too
         """
         query = f"?{urlencode(params)}" if params else ""
         headers = {"Api-Key": self._key.reveal()}
@@ -154,25 +171,27 @@ class Client:
         url = f"{address}{path}{query}"
         origin.check(url, address)
         silence_s = limit_of(path).silence_s
-        with self._exchange(method, url, headers, body, silence_s, address=address, path=path) as chunks:
+        with self._exchange(method, url, headers, body, silence_s, address=address, path=path) as answer:
             self.reached = True
-            yield chunks
+            yield answer
 
     @contextlib.contextmanager
-    def follow(self, link: str) -> Iterator[Iterator[bytes]]:
+    def follow(self, link: str) -> Iterator[Body]:
         """
         Hand out what the storage host has under a signed *link*; the key does not go there (FACTS.md 8.5).
 
-        :raises LinkExpired: when the link is too old
+        :raises LinkExpired: when the storage host refuses the link; a new one may help
         :raises SourceError, TransientError: as above
         """
         parts = urlsplit(link)
         address = f"{parts.scheme}://{parts.netloc}"
         try:
-            with self._exchange("GET", link, {}, None, NO_LIMIT.silence_s, address=address, path=parts.path) as chunks:
-                yield chunks
-        except Forbidden as error:
-            raise LinkExpired(**error.facts) from error
+            with self._exchange("GET", link, {}, None, NO_LIMIT.silence_s, address=address, path=parts.path) as answer:
+                yield answer
+        except SourceError as error:
+            if error.facts.get("status") in LINK_REFUSED:
+                raise LinkExpired(**error.facts) from error
+            raise
 
     @contextlib.contextmanager
     def _exchange(
@@ -185,7 +204,7 @@ class Client:
         *,
         address: str,
         path: str,
-    ) -> Iterator[Iterator[bytes]]:
+    ) -> Iterator[Body]:
         """Send one request; *address* and *path* name it in messages, for a link's query is a secret."""
         with answers.connecting(address, gateway=self._gateway, reached=self.reached):
             response = self._pool.request(
@@ -197,18 +216,20 @@ class Client:
                 preload_content=False,
                 redirect=False,
             )
+        arrived = bodies.body_of(response, silence_s=silence_s)
         try:
             with answers.reading(path):
                 if response.status != HTTPStatus.OK:
-                    body = response.read(ERROR_BODY_BYTES, decode_content=True)
                     raise answers.refusal(
                         response.status,
                         response.headers,
-                        body,
+                        answers.error_body(arrived),
                         path=path,
                         gateway=self._gateway,
                     )
-                yield answers.body(response, CHUNK_BYTES)
+                yield arrived
+        except NotAnAnswer as error:
+            raise answers.broken(error, arrived, path=path) from error
         finally:
             response.close()
 
@@ -231,8 +252,8 @@ class Client:
 
     def _accepts(self, address: str) -> bool:
         """Ask for the cheapest resource that every server-side key may read."""
-        with contextlib.suppress(SourceError, TransientError), self.open("/api/channels", {}, address=address):
-            return True
+        with contextlib.suppress(SourceError, TransientError), self.open("/api/channels", {}, address=address) as body:
+            return "channels" in answers.document(body, JSON_BYTES)
         return False
 
     def own_path(self, url: object) -> tuple[str, dict[str, str]]:
@@ -278,48 +299,51 @@ class Caller:
         path: str,
         params: Mapping[str, str] | None = None,
         *,
+        form: Form[Answer],
         method: Literal["GET", "POST", "DELETE"] = "GET",
         document: Any = None,  # noqa: ANN401 (JSON is any)
-    ) -> Any:  # noqa: ANN401
+    ) -> Answer:
         """
-        Return the JSON document that ``GET path``, or *method* with the body *document*, answers with.
+        Return what *form* makes of the document that ``GET path``, or *method* with the body *document*, answers with.
 
+        :raises BrokenAnswer: when no answer in any try is JSON of that form
         :raises SourceError: when Iterable refuses, or does not answer after all retries
         """
 
-        def read() -> Any:  # noqa: ANN401
-            with self._open(path, params or {}, method=method, document=document) as chunks:
-                body = b"".join(chunks)
-            try:
-                return exact_json.document(body)
-            except ValueError as error:
-                raise MalformedRow("An answer is not the JSON it should be.", path=path) from error
+        def read() -> Answer:
+            with self._open(path, params or {}, method=method, document=document) as body:
+                return form(answers.document(body, JSON_BYTES))
 
         return self._retrying(read)
 
-    def text(self, path: str, params: Params) -> str:
+    def text(self, path: str, params: Params, *, form: Callable[[str], Answer]) -> Answer:
         """
-        Return the text that ``GET path`` answers with; a byte that is no UTF-8 becomes a lone surrogate.
+        Return what *form* makes of the text of ``GET path``; a byte that is no UTF-8 becomes a lone surrogate.
 
+        :raises BrokenAnswer: when no answer in any try is text of that form, with a proved end
         :raises SourceError: when Iterable refuses, or does not answer after all retries
         """
 
-        def read() -> str:
-            with self._open(path, params) as chunks:
-                return b"".join(chunks).decode("utf-8", "surrogateescape")
+        def read() -> Answer:
+            with self._open(path, params) as body:
+                body.check_framed()
+                return form(body.whole(TEXT_BYTES).decode("utf-8", "surrogateescape"))
 
         return self._retrying(read)
 
-    def touch(self, path: str, params: Mapping[str, str]) -> None:
+    def glance(self, path: str, params: Mapping[str, str], kind: Kind) -> None:
         """
-        Ask for *path* and look no further than at whether it is granted.
+        Ask for *path*, and look no further than at whether it begins with lines of *kind*.
 
+        :raises BrokenAnswer: when it does not, in any try
         :raises SourceError: when Iterable refuses, or does not answer after all retries
         """
 
         def look() -> None:
-            with self._open(path, params):
-                pass
+            with self._open(path, params) as body:
+                body.check_framed()
+                for _ in islice(Lines(kind).passing(body.chunks), GLANCE_CHUNKS):
+                    pass
 
         self._retrying(look)
 
@@ -329,19 +353,20 @@ class Caller:
         params: Mapping[str, str],
         target: Path,
         *,
-        json_lines: bool,
+        kind: Kind,
         rewrite: Rewrite | None = None,
     ) -> Downloaded:
         """
-        Write the lines that ``GET path`` streams to *target*, whole or not at all; with *json_lines* each is an object.
+        Write the lines of *kind* that ``GET path`` streams to *target*, whole or not at all.
 
         What *rewrite* makes of each line is written in its place.
 
+        :raises BrokenAnswer: when what came is something else in each try
         :raises ExportCut: when the stream broke off, or ended inside a line, in every try
         """
         try:
             return self._retrying(
-                lambda: self._lines(self._open(path, params), target, path, json_lines=json_lines, rewrite=rewrite)
+                lambda: self._lines(self._open(path, params), target, path, kind=kind, rewrite=rewrite)
             )
         except SourceError:
             target.unlink(missing_ok=True)
@@ -353,14 +378,13 @@ class Caller:
 
         *after* is what the task had before; its progress goes on from there.
 
-        :raises LinkExpired: when the link is too old
+        :raises LinkExpired: when the storage host refuses the link
+        :raises BrokenAnswer: when what came is something else in each try
         :raises ExportCut: when the stream broke off, or ended inside a line, in every try
         """
         try:
             return self._retrying(
-                lambda: self._lines(
-                    self.client.follow(link), target, "a file", json_lines=True, after=after, rewrite=rewrite
-                )
+                lambda: self._lines(self.client.follow(link), target, "a file", kind=ROWS, after=after, rewrite=rewrite)
             )
         except SourceError:
             target.unlink(missing_ok=True)
@@ -368,29 +392,30 @@ class Caller:
 
     def _lines(
         self,
-        opened: AbstractContextManager[Iterator[bytes]],
+        opened: AbstractContextManager[Body],
         target: Path,
         path: str,
         *,
-        json_lines: bool,
+        kind: Kind,
         after: Downloaded = NOTHING,
         rewrite: Rewrite | None = None,
     ) -> Downloaded:
         rows = size_bytes = 0
-        last = b"\n"
-        with target.open("wb") as file, opened as chunks:
+        lines = Lines(kind)
+        with target.open("wb") as file, opened as body:
+            body.check_framed()
+            chunks = lines.passing(body.chunks)
             for chunk in chunks if rewrite is None else _rewritten(chunks, rewrite, path):
                 self.client.pacer.check()
                 _write(file, chunk)
-                rows += _newlines(chunk)
+                rows = lines.count if rewrite is None else rows + chunk.count(b"\n")
                 size_bytes += len(chunk)
-                last = chunk[-1:] or last
                 self.listener.progress(after.rows + rows, after.size_bytes + size_bytes)
-        if last != b"\n":
-            rows += 1
-            if json_lines:
-                answers.check_last_line(target, path)
-        return Downloaded(rows, size_bytes)
+        if rewrite is not None:
+            return Downloaded(rows, size_bytes)
+        if lines.open_end and kind.objects:
+            answers.check_last_line(target, path)
+        return Downloaded(lines.count, size_bytes)
 
     @contextlib.contextmanager
     def _open(
@@ -400,21 +425,24 @@ class Caller:
         *,
         method: Literal["GET", "POST", "DELETE"] = "GET",
         document: Any = None,  # noqa: ANN401 (JSON is any)
-    ) -> Iterator[Iterator[bytes]]:
+    ) -> Iterator[Body]:
         answered = self.client.pacer.pass_through(limit_of(path), self.listener.waiting)
         with self._lock:
             self.requests += 1
         try:
-            with self.client.open(path, params, method=method, document=document) as chunks:
+            with self.client.open(path, params, method=method, document=document) as body:
                 answered()
-                yield chunks
+                yield body
         finally:
             answered()
 
     def _retrying(self, call: Callable[[], Answer]) -> Answer:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=lambda state: state.attempt_number >= _transient(state).tries,
+            stop=lambda state: (
+                state.attempt_number >= _transient(state).tries
+                or (state.seconds_since_start or 0.0) > answers.LONGEST_TRYING_S
+            ),
             wait=tenacity.wait_none(),
             before_sleep=self._pause,
             reraise=True,
@@ -428,13 +456,15 @@ class Caller:
 
     def _pause(self, state: tenacity.RetryCallState) -> None:
         error = _transient(state)
-        backoff = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
-        self.client.pacer.pause(
-            backoff(state) if error.retry_after_s is None else error.retry_after_s,
-            f"{error.what} (try {state.attempt_number} of {error.tries})",
-            self.listener.waiting,
-            exact=error.retry_after_s is not None,
-        )
+        reason = f"{error.what} (try {state.attempt_number} of {error.tries})"
+        if error.retry_after_s is None:
+            backoff = tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)
+            self.client.pacer.pause(backoff(state), reason, self.listener.waiting, exact=False)
+            return
+        if error.retry_after_s > answers.LONGEST_RETRY_AFTER_S:
+            reason += f"; {error.retry_after_s:,.0f} s were asked for, which is too long"
+        wait_s = min(error.retry_after_s, answers.LONGEST_RETRY_AFTER_S)
+        self.client.pacer.pause(wait_s, reason, self.listener.waiting, exact=True)
 
 
 def _rewritten(chunks: Iterator[bytes], rewrite: Rewrite, path: str) -> Iterator[bytes]:
@@ -461,11 +491,6 @@ def _write(file: IO[bytes], chunk: bytes) -> None:
         file.flush()
     except OSError as error:
         raise SpoolError(reason=error.strerror) from error
-
-
-def _newlines(chunk: bytes) -> int:
-    """Count them as whoever searches for them: ``bytes.count`` compares byte by byte, three times as long."""
-    return len(io.BytesIO(chunk).readlines()) - (chunk[-1:] not in {b"", b"\n"})
 
 
 def _transient(state: tenacity.RetryCallState) -> TransientError:

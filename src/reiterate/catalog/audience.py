@@ -16,8 +16,8 @@ AUDIENCE = (
         # the first refuses in userID-based projects, the second in email-based ones (FACTS.md 14.4)
         read=AnyOf(
             (
-                Listing(path="/api/users/forgotten", rows="hashedEmails", id="hashedEmail"),
-                Listing(path="/api/users/forgottenUserIds", rows="hashedUserIds", id="hashedUserId"),
+                Listing(path="/api/users/forgotten", rows="hashedEmails", id="hashedEmail", plain=True),
+                Listing(path="/api/users/forgottenUserIds", rows="hashedUserIds", id="hashedUserId", plain=True),
             )
         ),
         docs=f"{DOCS}#users_exportProjectForgottenUsers",

@@ -150,7 +150,9 @@ METRICS = (
         about="One row per variant of an email experiment, with its totals since its start.",
         key=("Experiment ID", "Template ID"),
         identity=ByFields(("Experiment ID", "Campaign ID", "Template ID", "Name", "Type")),
-        read=Figures(path="/api/experiments/metrics", parameter="experimentId", parents=_EXPERIMENTS),
+        read=Figures(
+            path="/api/experiments/metrics", parameter="experimentId", parents=_EXPERIMENTS, id="Experiment ID"
+        ),
         snapshots=True,
         docs=f"{DOCS}#experiments_metrics",
         fields=(

@@ -87,9 +87,10 @@ class Listing:
     """
     Rows from one endpoint that answers with a JSON object.
 
-    *rows* names its member with the rows: an array of objects that all have an *id*; or an array of plain values, each
-    the *id* of a row; or an object, whose names are *id* and whose values are *value*. Without it, the answer is the
-    row, which has the *id*, or is that if it is a plain value. Catalogs wrap their answers in ``params`` (FACTS.md 13).
+    *rows* names its member with the rows: an array of objects that all have an *id*; or, if *plain*, an array of
+    values, each the *id* of a row; or, with a *value*, an object, whose names are *id* and whose values are *value*.
+    Without it, the answer is the row, which has the *id*, or is that if it is a whole number. Catalogs wrap their
+    answers in ``params`` (FACTS.md 13).
 
     *totals* are the names under which an answer in pages carries the number of all rows, *page_size* how many rows a
     page may have, *sort* their order, where pages have one. *calls* are the fixed parameters of each call it takes to
@@ -99,7 +100,8 @@ class Listing:
     path: str
     rows: str = ""
     id: str = "id"
-    value: str = "value"
+    plain: bool = False
+    value: str = ""
     pages: Pages = Pages.NONE
     totals: tuple[str, ...] = ()
     page_size: int = 1000
@@ -145,12 +147,14 @@ class Figures:
     """
     Rows of a CSV about several rows of *parents* at once, the id of each as *parameter*.
 
-    Its columns are the fields; what a row has beyond the header goes to the field *surplus* (FACTS.md 10).
+    Its columns are the fields, *id* that with the id of the parent; what a row has beyond the header goes to the field
+    *surplus* (FACTS.md 10).
     """
 
     path: str
     parameter: str
     parents: Listing
+    id: str = "id"
     surplus: str = "surplus"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reiterate.errors import MalformedRow
+from reiterate.api import NotAnAnswer
 from reiterate.extract import listings
 from reiterate.extract.children import still_there
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from reiterate.api import Caller, Downloaded
+    from reiterate.api import Caller, Downloaded, Form
     from reiterate.catalog.model import Contents
     from reiterate.extract.listings import Row
     from reiterate.extract.metadata import Mapper
@@ -61,18 +61,32 @@ def _languages(read: Contents, caller: Caller, template: Row) -> Iterator[Row]:
 
 
 def _content(path: str, params: Mapping[str, str], caller: Caller) -> Row:
-    content = caller.json(path, params)
-    if not isinstance(content, dict) or ID not in content:
-        raise MalformedRow(f"An answer is no template with a `{ID}`.", path=path)
-    return content
+    return caller.json(path, params, form=content_of(params[ID]))
+
+
+def content_of(template_id: str) -> Form[Row]:
+    """Return the form of the content of a template."""
+
+    def form(content: Any) -> Row:  # noqa: ANN401 (JSON is any)
+        if not isinstance(content, dict) or str(content.get(ID)) != template_id:
+            raise NotAnAnswer(f"An answer is not the template with the `{ID}` {template_id}.")
+        return content
+
+    return form
 
 
 def _locales(read: Contents, caller: Caller, template: Row, own_id: str) -> list[str]:
-    answer = caller.json(read.locales, {OWN_ID: own_id})
-    entries = answer.get("templates") if isinstance(answer, dict) else None
-    return [
-        locale
-        for entry in listings.objects(entries, read.locales)
-        if entry.get(ID) == template[ID]
-        for locale in entry.get("locales") or ()
-    ]
+    def form(answer: Any) -> list[str]:  # noqa: ANN401 (JSON is any)
+        entries = answer.get("templates") if isinstance(answer, dict) else None
+        if not isinstance(entries, list) or not all(_names_locales(entry) for entry in entries):
+            raise NotAnAnswer(f"An answer has no list `templates` of objects with a `{ID}` and `locales`.")
+        return [locale for entry in entries if entry[ID] == template[ID] for locale in entry.get("locales") or ()]
+
+    return caller.json(read.locales, {OWN_ID: own_id}, form=form)
+
+
+def _names_locales(entry: Any) -> bool:  # noqa: ANN401 (JSON is any)
+    if not isinstance(entry, dict) or ID not in entry:
+        return False
+    locales = entry.get("locales") or []
+    return isinstance(locales, list) and all(isinstance(locale, str) for locale in locales)

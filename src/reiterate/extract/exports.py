@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from reiterate.api import ROWS
 from reiterate.shape import matches
 from reiterate.windows import Window
 
@@ -36,7 +37,7 @@ def fetch(task: Task, read: Export, caller: Caller, target: Path) -> Downloaded:
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
     params = {**window_params(read, task.scope), **wanted_fields(task)}
-    return caller.download(read.path, params, target, json_lines=True, rewrite=rewriting(task))
+    return caller.download(read.path, params, target, kind=ROWS, rewrite=rewriting(task))
 
 
 def rewriting(task: Task) -> Rewrite | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from reiterate.api import NotAnAnswer
 from reiterate.catalog.model import Type
-from reiterate.errors import MalformedRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,11 @@ def declared(path: str, caller: Caller) -> Mapping[str, Type]:
 
     :raises SourceError: when Iterable does not tell
     """
-    answer = caller.json(path)
+    return caller.json(path, form=_types)
+
+
+def _types(answer: Any) -> Mapping[str, Type]:  # noqa: ANN401 (JSON is any)
     fields = answer.get("fields") if isinstance(answer, dict) else None
-    if not isinstance(fields, dict):
-        raise MalformedRow("An answer does not list the fields of users.", path=path)
+    if not isinstance(fields, dict) or not all(isinstance(type_, str) for type_ in fields.values()):
+        raise NotAnAnswer("An answer does not list the fields of users.")
     return {field: TYPES[type_] for field, type_ in fields.items() if type_ in TYPES}

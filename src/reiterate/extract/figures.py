@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from reiterate.api import NotAnAnswer
 from reiterate.catalog.model import Type
-from reiterate.errors import MalformedRow
 from reiterate.exact_json import Number
 from reiterate.extract import listings
 
@@ -26,6 +26,7 @@ LONGEST_ADDRESS = 2048
 """Characters; a longer one is refused with a 414 (FACTS.md 4.2)."""
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+DIGITS = re.compile(r"[0-9]+")
 TEXTS = {Type.TEXT, Type.TIMESTAMP}
 
 Params = list[tuple[str, str]]
@@ -35,7 +36,7 @@ def fetch(task: Task, read: Figures, caller: Caller, target: Path) -> Downloaded
     """
     Write the figures of all parents to *target*; return how much that is.
 
-    :raises MalformedRow: when an answer is no CSV with a header
+    :raises BrokenAnswer: when an answer is no CSV with a header
     """
     return listings.write(task, _rows(task.table, read, caller), caller, target)
 
@@ -58,7 +59,7 @@ def batches(read: Figures, caller: Caller) -> list[Params]:
 
 def _rows(table: Table, read: Figures, caller: Caller) -> Iterator[Row]:
     for params in batches(read, caller):
-        yield from parsed(caller.text(read.path, params), table, read)
+        yield from caller.text(read.path, params, form=lambda text: [*parsed(text, table, read)])
 
 
 def parsed(text: str, table: Table, read: Figures) -> Iterator[Row]:
@@ -67,10 +68,10 @@ def parsed(text: str, table: Table, read: Figures) -> Iterator[Row]:
 
     A name may stand several times in the header (FACTS.md 10): the first cell that is not empty counts, and others that
     differ go to fields with a number behind the name.
+
+    :raises NotAnAnswer: when it is none, or lacks the ids by which its rows are told apart
     """
-    header, *lines = [*csv.reader(io.StringIO(text), strict=True)] or [[]]
-    if not header:
-        raise MalformedRow("An answer with figures has no header.", path=read.path)
+    header, *lines = lines_of(text, read)
     texts = {field.name for field in table.fields if field.type in TEXTS}
     for line in lines:
         row: Row = {}
@@ -81,6 +82,26 @@ def parsed(text: str, table: Table, read: Figures) -> Iterator[Row]:
             row[read.surplus] = surplus
         if row:
             yield row
+
+
+def lines_of(text: str, read: Figures) -> list[list[str]]:
+    """
+    Return the cells of each line of a CSV: the header first, then lines each of which is about some parent.
+
+    :raises NotAnAnswer: when it is none
+    """
+    try:
+        lines = [*csv.reader(io.StringIO(text), strict=True)]
+    except csv.Error as error:
+        raise NotAnAnswer("An answer with figures is no CSV.") from error
+    if not lines or read.id not in lines[0]:
+        raise NotAnAnswer(f"An answer with figures has no header with `{read.id}`.")
+    place = lines[0].index(read.id)
+    for line in lines[1:]:
+        if any(line) and not (len(line) > place and DIGITS.fullmatch(line[place])):
+            came = ",".join(line).encode("utf-8", "replace")
+            raise NotAnAnswer(f"A line of figures has no number as its `{read.id}`.", came=came)
+    return lines
 
 
 def _put(row: Row, name: str, value: Any) -> None:  # noqa: ANN401 (JSON is any)

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reiterate.api import NOTHING, Downloaded
+from reiterate.api import NOTHING, Downloaded, NotAnAnswer
 from reiterate.errors import (
     ExportCut,
     Forbidden,
     GatewayError,
+    IncompleteRead,
     JobsRefused,
     LinkExpired,
-    MalformedRow,
     SourceError,
     SpoolError,
     Unauthorized,
@@ -44,6 +44,9 @@ START = "/api/export/start"
 JOB_TRIES = 3
 """Jobs fail at random and succeed on another try."""
 LINK_TRIES = 5
+"""How often a file is fetched that breaks off; a link that is refused is renewed once."""
+MOST_FILES = 100_000
+"""Jobs have at most 100 GB, in files of about 10 MB."""
 FIRST_POLL_S, LONGEST_POLL_S = 3.0, 60.0
 """Pauses before looks at a job that has nothing new, doubling: looks are as rare as starts, one a second."""
 PATIENCE_S = 6 * 3600.0
@@ -108,22 +111,31 @@ def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], date
     wanted = {**window_params(read, task.scope), **wanted_fields(task), "outputFormat": "application/x-json-stream"}
     started_at = clock()
     try:
-        answer = caller.json(START, method="POST", document=wanted)
+        job_id = caller.json(START, method="POST", document=wanted, form=job_id_of)
     except SourceError as error:
         if isinstance(error, Unauthorized | Forbidden) or _status(error) in NOT_OFFERED:
             raise JobsRefused(**error.facts) from error
         raise
-    job_id = answer.get("jobId") if isinstance(answer, dict) else None
-    if not isinstance(job_id, int):
-        raise MalformedRow("An answer has no `jobId`.", path=START)
     return Job(job_id, task.table.name, task.scope, started_at, task.shape.asked)
+
+
+def job_id_of(answer: Any) -> int:  # noqa: ANN401 (JSON is any)
+    """
+    Return the id of the job that was started.
+
+    :raises NotAnAnswer: when none was
+    """
+    job_id = answer.get("jobId") if isinstance(answer, dict) else None
+    if not isinstance(job_id, int) or isinstance(job_id, bool):
+        raise NotAnAnswer("An answer has no `jobId`.")
+    return job_id
 
 
 def give_up(job: Job, caller: Caller, book: JobBook) -> None:
     """Cancel a job of ours that nobody waits for: it takes one of the four places of the organisation."""
     book.forget(job)
     try:
-        caller.json(f"/api/export/{job.job_id}", method="DELETE")
+        caller.json(f"/api/export/{job.job_id}", method="DELETE", form=lambda _: None)
     except SourceError:
         return  # it is over, then
 
@@ -175,33 +187,42 @@ class _Files:
         self.target.write_bytes(b"")
 
     def look(self) -> tuple[str, bool]:
-        """Fetch the next page of files; return the state of the job, and whether there were any."""
+        """
+        Fetch the next page of files; return the state of the job, and whether there were any.
+
+        :raises IncompleteRead: when there is no end of files
+        """
         page = self._page(self.last)
-        state = str(page.get("jobState")).lower()
-        found = [(name, link) for name, link in _links(page) if name not in self.names]
+        found = [(name, link) for name, link in page.files if name not in self.names]
         for name, link in found:
             self._append(name, link)
-        self.last = next((name for name, _ in reversed([*_links(page)])), self.last)
-        self.seen_before_completion |= bool(found) and state != COMPLETED
-        return state, bool(found)
+        self.last = page.files[-1][0] if page.files else self.last
+        self.seen_before_completion |= bool(found) and page.state != COMPLETED
+        if len(self.names) > MOST_FILES:
+            raise IncompleteRead("An export job has files without end.", job=self.job.job_id, files=MOST_FILES)
+        return page.state, bool(found)
 
     def look_again(self) -> None:
         """Fetch what a job that is complete lists besides: a file may have appeared before ones that had been seen."""
         self.last = ""
-        while True:
-            before = self.last
+        passed: set[str] = set()
+        while self.last not in passed:
+            passed.add(self.last)
             self.look()
-            if self.last == before:
-                return
 
-    def _page(self, after: str) -> dict[str, Any]:
+    def _page(self, after: str) -> _Page:
         path = f"/api/export/{self.job.job_id}/files"
-        page = self.caller.json(path, {"startAfter": after} if after else {})
-        if not isinstance(page, dict):
-            raise MalformedRow("An answer does not tell the state of an export job.", path=path)
-        if page.get("exportTruncated"):
+        page = self.caller.json(path, {"startAfter": after} if after else {}, form=self._page_of)
+        if page.truncated:
             raise ExportCut("An export was truncated by Iterable for its size.", job=self.job.job_id)
         return page
+
+    def _page_of(self, answer: Any) -> _Page:  # noqa: ANN401 (JSON is any)
+        if not isinstance(answer, dict) or not isinstance(answer.get("jobState"), str):
+            raise NotAnAnswer("An answer does not tell the state of an export job.")
+        if answer.get("jobId", self.job.job_id) != self.job.job_id:
+            raise NotAnAnswer("An answer is about another export job.")
+        return _Page(answer["jobState"].lower(), bool(answer.get("exportTruncated")), [*_links(answer)])
 
     def _append(self, name: str, link: str) -> None:
         arrived = self._download(name, link)
@@ -210,10 +231,15 @@ class _Files:
 
     def _download(self, name: str, link: str) -> Downloaded:
         part = self.target.with_suffix(".part")
+        renewed = False
         for _ in range(LINK_TRIES):
             try:
                 arrived = self.caller.follow(link, part, after=self.had, rewrite=self.rewrite)
-            except (LinkExpired, ExportCut):
+            except LinkExpired:
+                if renewed:
+                    raise  # a link that was made just now cannot be too old
+                link, renewed = self._renewed(name), True
+            except ExportCut:
                 link = self._renewed(name)
             else:
                 if part.stat().st_size != arrived.size_bytes:
@@ -231,20 +257,31 @@ class _Files:
     def _renewed(self, name: str) -> str:
         """Return a new link to the file *name*: each look at a page makes new ones."""
         after = ""
-        while links := dict(_links(self._page(after))):
+        passed: set[str] = set()
+        while after not in passed and (links := dict(self._page(after).files)):
             if name in links:
                 return links[name]
+            passed.add(after)
             *_, after = links
-        raise MalformedRow("An export job no longer lists one of its files.", job=self.job.job_id, file=name)
+        raise IncompleteRead("An export job no longer lists one of its files.", job=self.job.job_id, file=name)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What one look at a job shows: its state, whether Iterable truncated it, and files by name and link."""
+
+    state: str
+    truncated: bool
+    files: list[tuple[str, str]]
 
 
 def _links(page: dict[str, Any]) -> Iterator[tuple[str, str]]:
     files = page.get("files")
     if not isinstance(files, list):
-        raise MalformedRow("An answer does not list the files of an export job.")
+        raise NotAnAnswer("An answer does not list the files of an export job.")
     for file in files:
         if not isinstance(file, dict) or not isinstance(file.get("file"), str) or not isinstance(file.get("url"), str):
-            raise MalformedRow("An answer lists a file of an export job without name or link.")
+            raise NotAnAnswer("An answer lists a file of an export job without name or link.")
         yield file["file"], file["url"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from reiterate.api import MEMBERS
 from reiterate.extract import listings
 from reiterate.flow import Part
 
@@ -44,4 +45,4 @@ def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> Downlo
         kind = "email" if "@" in identifier else "userId"
         return f"{json.dumps(shape.disguise({scope.field: scope.value, kind: identifier}))}\n".encode()
 
-    return caller.download(read.path, {read.parameter: str(scope.value)}, target, json_lines=False, rewrite=row)
+    return caller.download(read.path, {read.parameter: str(scope.value)}, target, kind=MEMBERS, rewrite=row)

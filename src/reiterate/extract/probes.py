@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from reiterate.api import MEMBERS, ROWS
 from reiterate.catalog.model import (
     AnyOf,
     Contents,
@@ -16,14 +17,18 @@ from reiterate.catalog.model import (
     Pages,
     PerParent,
 )
-from reiterate.errors import Forbidden, JobsRefused, NotOffered, SourceError, Unauthorized
+from reiterate.errors import BrokenAnswer, Forbidden, JobsRefused, NotOffered, SourceError, Unauthorized
 from reiterate.extract.children import GONE
+from reiterate.extract.contents import ID, content_of
 from reiterate.extract.exports import window_params
-from reiterate.extract.jobs import START
+from reiterate.extract.figures import lines_of
+from reiterate.extract.jobs import START, job_id_of
+from reiterate.extract.listings import page_of
+from reiterate.extract.metadata import table_names
 from reiterate.windows import Window, whole_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from reiterate.api import Caller
@@ -45,9 +50,12 @@ def probe_jobs(caller: Caller) -> None:
     Ask for a job of nothing: who may start jobs gets a 400 for it.
 
     :raises JobsRefused: when the key may not start export jobs
+    :raises BrokenAnswer: when what answers is not Iterable
     """
     try:
-        caller.json(START, method="POST", document={})
+        caller.json(START, method="POST", document={}, form=job_id_of)
+    except BrokenAnswer:
+        raise
     except SourceError as error:
         if isinstance(error, Unauthorized | Forbidden):
             raise JobsRefused(**error.facts) from error
@@ -62,21 +70,25 @@ def probe(read: Read, caller: Caller, *, at: datetime) -> None:
     match read:
         case Export():
             second = Window(whole_seconds(at) - timedelta(seconds=1), whole_seconds(at))
-            caller.touch(read.path, window_params(read, second))
+            caller.glance(read.path, window_params(read, second), ROWS)
         case Listing():
-            caller.touch(read.path, {**dict(read.calls[0]), **ONE_ROW[read.pages]})
-        case KeyedValues() | Figures():
-            caller.touch(read.path, {})
+            caller.json(read.path, {**dict(read.calls[0]), **ONE_ROW[read.pages]}, form=page_of(read))
+        case KeyedValues():
+            caller.json(read.path, form=table_names)
+        case Figures():
+            caller.text(read.path, {}, form=lambda text: lines_of(text, read))
         case AnyOf():
             _one_of(read, caller)
         case PerParent(parents, listing):
             probe(parents, caller, at=at)
-            _ask_for_nobody(caller, listing.path.replace("{}", NOBODY), {})
+            path = listing.path.replace("{}", NOBODY)
+            _ask_for_nobody(lambda: caller.json(path, ONE_ROW[listing.pages], form=page_of(listing)))
         case Contents(listed, _, path, media):
             probe(listed, caller, at=at)
-            _ask_for_nobody(caller, path.replace("{}", media[0][1]), {"templateId": NOBODY})
+            path = path.replace("{}", media[0][1])
+            _ask_for_nobody(lambda: caller.json(path, {ID: NOBODY}, form=content_of(NOBODY)))
         case ListMembers():
-            _ask_for_nobody(caller, read.path, {read.parameter: NOBODY})
+            _ask_for_nobody(lambda: caller.glance(read.path, {read.parameter: NOBODY}, MEMBERS))
         case _:
             assert_never(read)
 
@@ -85,16 +97,16 @@ def _one_of(read: AnyOf, caller: Caller) -> None:
     refusals = []
     for listing in read.listings:
         try:
-            caller.touch(listing.path, {})
+            caller.json(listing.path, form=page_of(listing))
         except SourceError as error:
             refusals.append(error)
     if len(refusals) == len(read.listings):
         raise refusals[0]
 
 
-def _ask_for_nobody(caller: Caller, path: str, params: Mapping[str, str]) -> None:
+def _ask_for_nobody(ask: Callable[[], object]) -> None:
     try:
-        caller.touch(path, params)
+        ask()
     except SourceError as error:
         if error.facts.get("status") not in GONE or isinstance(error, NotOffered):
             raise
