@@ -184,7 +184,7 @@ def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
         tries=BROKEN_TRIES,
         hint=error.hint,
         path=path,
-        came=f'{body.label or "no content type"}, "{excerpt}"',
+        came=f'{body.label or "no content type"}, "{excerpt}"' if says else f'{body.label or "no content type"}, no text',
     )
 
 
