@@ -176,7 +176,7 @@ def _named_s(retry_after: str, date: str) -> float | None:
 
 def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
     """Return the error that *body* is, which is no answer: it says what came, by content type and first words."""
-    says = message(error.came or body.begins)
+    label, says = body.label or "no content type", message(error.came or body.begins)
     excerpt = says if len(says) <= LONGEST_EXCERPT else f"{says[:LONGEST_EXCERPT].rstrip()}…"
     return TransientError(
         error.what,
@@ -184,7 +184,7 @@ def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
         tries=BROKEN_TRIES,
         hint=error.hint,
         path=path,
-        came=f'{body.label or "no content type"}, "{excerpt}"' if says else f'{body.label or "no content type"}, no text',
+        came=f'{label}, "{excerpt}"' if says else f"{label}, no text",
     )
 
 
