@@ -84,13 +84,17 @@ def tables(url: str, dataset: str) -> list[str]:
     return sorted(found - {"_reiterate"})
 
 
+def get(url: str, name: str) -> bytes:
+    found: bytes = client().get_object(Bucket=BUCKET, Key=f"{urlsplit(url).path.lstrip('/')}/{name}")["Body"].read()
+    return found
+
+
+def put(url: str, name: str, content: bytes) -> None:
+    client().put_object(Bucket=BUCKET, Key=f"{urlsplit(url).path.lstrip('/')}/{name}", Body=content)
+
+
 def _found(url: str, part: str) -> list[tuple[str, bytes]]:
-    prefix = f"{urlsplit(url).path.lstrip('/')}/"
-    return [
-        (key.removeprefix(prefix), client().get_object(Bucket=BUCKET, Key=key)["Body"].read())
-        for key in _keys(prefix)
-        if part in key
-    ]
+    return [(name, get(url, name)) for name in names(url) if part in name]
 
 
 def _keys(prefix: str) -> list[str]:

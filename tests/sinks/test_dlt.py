@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,7 +90,7 @@ class OverPostgres(ByDlt):
 
     def open(self, *, read_only: bool = False) -> DltSink:
         os.environ["TMPDIR"] = str(self.directory)
-        os.environ.update(credentials_of(self.url))
+        os.environ.update(postgres.credentials_of(self.url))
         return DltSink("postgres", Secret("postgres://"), self.dataset, shown="postgresql://test", read_only=read_only)
 
     def rows(self, table: str) -> list[Row]:
@@ -102,18 +101,6 @@ class OverPostgres(ByDlt):
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         return replica.execute(self.url, query, self.dataset)
-
-
-def credentials_of(url: str) -> dict[str, str]:
-    """Return the variables by which dlt reaches the server: its socket stands in no address that dlt takes."""
-    parts = urlsplit(url)
-    found = {
-        "HOST": quote(parse_qs(parts.query)["host"][0], safe=""),
-        "USERNAME": parts.username,
-        "PASSWORD": parts.password or "none",
-        "DATABASE": parts.path.strip("/"),
-    }
-    return {f"DESTINATION__POSTGRES__CREDENTIALS__{name}": value for name, value in found.items() if value}
 
 
 class Suite(SinkSuite):
