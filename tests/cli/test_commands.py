@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+import urllib3
 
 from reiterate.catalog import DOCUMENTED, GROUPS, TABLES
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
@@ -102,6 +103,12 @@ def test_help_loads_little() -> None:
         (["connection", "metadata", "missing"], "The settings file does not exist."),
         (["connection", "show"], "start_date is missing"),
         (["simulate", "--faults", "missing.json"], "file of faults"),
+        (["simulate", "--fault", "htlm"], "There is no fault 'htlm'. There are status, reset"),
+        (
+            ["simulate", "--fault", "reset", "--fault", "html:seconds=3"],
+            "The fault html has no 'seconds'. It takes path",
+        ),
+        (["simulate", "--fault", "slow:seconds=soon"], "is a number, not 'soon'"),
         (["demo", "--days", "0"], "not in the range"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -408,9 +415,10 @@ def test_demo() -> None:
 
 
 def test_simulate_serves_until_it_is_stopped() -> None:
-    """`simulate` names its address, answers there with its key, faults and limits, and ends on Ctrl-C."""
+    """`simulate` names its address and token, answers there with its key, faults and limits, and ends on Ctrl-C."""
     Path("faults.json").write_text(json.dumps([{"path": "/api/channels", "kind": "status", "status": 503, "times": 1}]))
     flags = ["--port", "0", "--api-key", KEY, "--days", "1", "--events-per-day", "50", "--faults", "faults.json"]
+    flags += ["--fault", "status:path=/api/lists,status=404", "--fault", "status:path=/api/journeys,status=410"]
     with subprocess.Popen(
         [sys.executable, "-m", "reiterate", "simulate", *flags],
         stdout=subprocess.PIPE,
@@ -420,6 +428,13 @@ def test_simulate_serves_until_it_is_stopped() -> None:
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[4].rstrip(".")
+        _, token = process.stdout.readline(), process.stdout.readline().split()[-1]
+        for path, status in (("lists", 404), ("journeys", 410), ("messageTypes", 200)):
+            answer = urllib3.request("GET", f"{address}/api/{path}", headers={"Api-Key": KEY})
+            assert status == answer.status
+        for header, status in ((token, 200), ("another", 401)):
+            answer = urllib3.request("GET", f"{address}/_simulator/limits", headers={"X-Control-Token": header})
+            assert status == answer.status
         ended = reiterate(
             *("sync", "--start-date", "11/01/2026", "--json-logs", "--tables", "channels"),
             ITERABLE_API_KEY=KEY,

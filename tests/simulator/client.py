@@ -86,10 +86,11 @@ EVER = {"startDateTime": "2000-01-01", "endDateTime": "2100-01-01"}
 
 @dataclass(frozen=True)
 class Client:
-    """Requests to *url*, without retries; *key* is the value of Api-Key, none sends no such header."""
+    """Requests to *url*, without retries; *key* is the value of Api-Key, if any, *token* that of the controls."""
 
     url: str
     key: str | None = KEY
+    token: str = ""
 
     def get(self, path: str, **params: str | int) -> BaseHTTPResponse:
         return self.request("GET", path, params)
@@ -122,8 +123,8 @@ class Client:
             return pool.request("POST", f"{self.url}/api/export/start", json=document)
 
     def control(self, name: str, body: object = None) -> bytes:
-        """Use a control of the simulator; they want no key."""
-        with urllib3.PoolManager(retries=False) as pool:
+        """Use a control of the simulator; they want no key, but the token."""
+        with urllib3.PoolManager(retries=False, headers={"X-Control-Token": self.token}) as pool:
             return pool.request("POST", f"{self.url}/_simulator/{name}", json={} if body is None else body).data
 
     def broken(self, path: str, **params: str | int) -> tuple[bytes, Exception]:

@@ -29,7 +29,7 @@ def shop() -> Iterator[Simulator]:
 
 @pytest.fixture
 def client(shop: Simulator) -> Client:
-    return Client(shop.url)
+    return Client(shop.url, token=shop.control_token)
 
 
 @pytest.fixture

@@ -376,7 +376,7 @@ def test_look_up(small: Simulator) -> None:
 
 def test_controls_change_the_project(small: Simulator) -> None:
     """Time, deletions and new events can be had over HTTP as well."""
-    client = Client(small.url)
+    client = Client(small.url, token=small.control_token)
     done = {"msg": "", "code": "Success", "params": None}
     email = small.truth("users")[5]["email"]
     event = {**small.truth("email_open")[0], "messageId": "late"}
@@ -391,7 +391,7 @@ def test_controls_change_the_project(small: Simulator) -> None:
 
 def test_controls_tell_what_happened(small: Simulator) -> None:
     """Requests and limits are told over HTTP; controls count for neither."""
-    client = Client(small.url)
+    client = Client(small.url, token=small.control_token)
     client.get(EXPORT, dataTypeName="user", range="All")
     client.control("limits")
     found = json.loads(client.control("requests"))
@@ -403,7 +403,7 @@ def test_controls_tell_what_happened(small: Simulator) -> None:
 
 def test_people_by_control(small: Simulator) -> None:
     """Users are merged, renamed and forgotten over HTTP as well; what the project refuses is a 400 that says why."""
-    client = Client(small.url)
+    client = Client(small.url, token=small.control_token)
     first, second, third, fourth = [row["email"] for row in small.truth("users")[:4]]
     forgotten = small.truth("forgotten_users")
     for name, body in (
@@ -424,7 +424,7 @@ def test_people_by_control(small: Simulator) -> None:
 
 def test_faults_by_control(small: Simulator) -> None:
     """Faults can be set and taken back over HTTP."""
-    client = Client(small.url)
+    client = Client(small.url, token=small.control_token)
     client.control("faults", [{"path": "/api/lists", "kind": "status", "status": 503}])
     assert [503, 200] == [client.get(path).status for path in ("/api/lists", "/api/channels")]
     client.control("faults", [])

@@ -112,22 +112,48 @@ def demo(*, days: int, events_per_day: int, seed: int, file: Path) -> None:
 @events_per_day
 @seed
 @click.option("--limits", is_flag=True, help="Enforce Iterable's documented rate limits.")
-@click.option("--faults", type=click.Path(path_type=Path), help="JSON file with faults to inject.")
-def simulate(
-    *, port: int, api_key: str, days: int, events_per_day: int, seed: int, limits: bool, faults: Path | None
+@click.option(
+    "--fault",
+    "given",
+    multiple=True,
+    metavar="NAME[:KEY=VALUE,…]",
+    help="A fault to inject, such as html:path=/api/lists,times=2; may be given more than once. docs/simulator.md "
+    "lists them.",
+)
+@click.option(
+    "--faults", type=click.Path(path_type=Path), help="JSON file with faults to inject, after those of --fault."
+)
+@click.option(
+    "--control-token",
+    default="",
+    help="What requests to /_simulator/ show in the header X-Control-Token: a new one by default; none wants nothing.",
+)
+def simulate(  # noqa: PLR0913 (a flag each)
+    *,
+    port: int,
+    api_key: str,
+    days: int,
+    events_per_day: int,
+    seed: int,
+    limits: bool,
+    given: tuple[str, ...],
+    faults: Path | None,
+    control_token: str,
 ) -> None:
     """Run a local Iterable with an invented brand, until it is stopped."""
     from reiterate.simulator import ServerOptions, WorldOptions, serve
 
     console = words.out()
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed)
-    options = ServerOptions(api_key=api_key, limits=limits, faults=_faults(faults) if faults else ())
+    rules = (*map(_fault, given), *(_faults(faults) if faults else ()))
+    options = ServerOptions(api_key=api_key, limits=limits, faults=rules, control_token=control_token)
 
-    def ready(url: str) -> None:
+    def ready(url: str, token: str) -> None:
         console.print(f"Iterable is simulated at {url}. In another terminal:", markup=False)
         console.print(
             f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …", markup=False
         )
+        console.print(f"Its controls at {url}/_simulator/ take the header X-Control-Token: {token}", markup=False)
 
     try:
         serve(world, options, "127.0.0.1", port, on_ready=ready)
@@ -139,12 +165,25 @@ def simulate(
         ) from error
 
 
+def _fault(text: str) -> Fault:
+    from reiterate.simulator import WrongFault, fault_of_text
+
+    try:
+        return fault_of_text(text)
+    except WrongFault as error:
+        raise SettingsError(
+            "A fault cannot be used.", hint="docs/simulator.md lists them.", fault=text, reason=error
+        ) from error
+
+
 def _faults(file: Path) -> tuple[Fault, ...]:
-    from reiterate.simulator import Fault
+    from reiterate.simulator import fault_of_rule
 
     try:
         rules = json.loads(file.read_text(encoding="utf-8"))
-        return tuple(Fault.of(rule) for rule in rules)
+        if not isinstance(rules, list):
+            raise TypeError("it is no JSON list")  # noqa: TRY301 (one message for all that may be wrong)
+        return tuple(fault_of_rule(rule) for rule in rules)
     except (OSError, ValueError, TypeError) as error:
         raise SettingsError(
             "The file of faults cannot be used.",

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import vanishing
+from reiterate.simulator.fault_text import fault_of_rule
 from reiterate.simulator.options import Fault
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Faults:
     """The faults in force; counting begins with the object."""
 
     def __init__(self, rules: Iterable[Fault | Mapping[str, Any]], seed: int) -> None:
-        self._faults = [Fault.of(rule) for rule in rules]
+        self._faults = [rule if isinstance(rule, Fault) else fault_of_rule(rule) for rule in rules]
         self._met: Counter[int] = Counter()
         self._random = Random(seed)
 

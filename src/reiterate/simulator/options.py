@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from reiterate.simulator.fault_kinds import KINDS, PLACES
@@ -73,12 +74,15 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"There is no fault {self.kind!r}; there are {', '.join(KINDS)}.")
         if self.place not in PLACES:
-            raise ValueError(f"A key is not repeated in {self.place!r}, but in one of {', '.join(PLACES)}.")
-
-    @classmethod
-    def of(cls, rule: Fault | Mapping[str, Any]) -> Fault:
-        """Return a fault as it stands in a file of faults: the fields above as a JSON object."""
-        return rule if isinstance(rule, Fault) else cls(**rule)
+            raise ValueError(f"place is one of {', '.join(PLACES)}, not {self.place!r}.")
+        if not self.path.startswith(("/", "*")):
+            raise ValueError(f"path begins with / or *, not as {self.path!r}.")
+        if not 0 <= self.probability <= 1:
+            raise ValueError("probability is between 0 and 1.")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status is between 200 and 599.")
+        if min(self.skip, self.times or 0, self.bytes, self.depth) < 0 or not 0 <= self.seconds < inf:
+            raise ValueError("no number of it is below 0 or without end.")
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class ServerOptions:
     link_seconds: float = 1800.0
     clock_skew_s: float = 0.0
     """how far the server's clock, and its ``Date`` header, is ahead of this machine's"""
+    control_token: str = ""
+    """what ``/_simulator/`` wants in the header ``X-Control-Token``: a new one if empty; ``none`` wants nothing"""
     no_date: bool = False
     """answers have no ``Date`` header"""
     age: int | None = None

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import entity_routes, false_answers, faults, people_routes, routes, vanishing, wire
+from reiterate.simulator import entity_routes, false_answers, faults, guard, people_routes, routes, vanishing, wire
 from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
@@ -71,9 +71,11 @@ def _json_of(body: bytes) -> Any:  # noqa: ANN401 (JSON is any)
 class App:
     """The ASGI application; single-threaded, as its event loop is."""
 
-    def __init__(self, world: World, options: ServerOptions) -> None:
+    def __init__(self, world: World, options: ServerOptions, host: str) -> None:
         self.world = world
         self.options = options
+        self.control_token = guard.new_token(options.control_token)
+        self._host = host
         self.limits = Limits(factor=options.rate_limit_factor, enforced=options.limits)
         self.jobs = Jobs(world, options)
         self.requests: list[Seen] = []
@@ -90,8 +92,12 @@ class App:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         params = dict(parse_qsl(query, keep_blank_values=True))
         body = await _body_of(receive)
+        if not guard.is_own_name(called := headers.get("host", ""), self._host):
+            text = f"This server does not answer to the name {called!r}, but to localhost and {self._host}."
+            await self._send(send, Answer(text, 403, "text/plain"), headers, None)
+            return
         if raw_path.startswith("/_simulator/"):
-            await self._send(send, self._control(raw_path, body), headers, None)
+            await self._send(send, self._control(raw_path, body, headers), headers, None)
             return
         document = _json_of(body)
         members = {name: str(value) for name, value in document.items()} if isinstance(document, dict) else {}
@@ -279,8 +285,10 @@ class App:
 
     # ── controls ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _control(self, path: str, body: bytes) -> Reply:
+    def _control(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Answer a control; what the project refuses is a 400."""
+        if not guard.has_token(headers, self.control_token):
+            return routes.error(401, f"The header {guard.HEADER} does not have the token of this server", "BadApiKey")
         try:
             return self._controlled(path, json.loads(body) if body else {})
         except (KeyError, TypeError, ValueError) as error:
@@ -364,7 +372,7 @@ class Simulator:
     def __init__(self, world: WorldOptions, server: ServerOptions) -> None:
         self.world = World(world)
         self.api_key = server.api_key
-        self._app = App(self.world, server)
+        self._app = App(self.world, server, "127.0.0.1")
         self._socket, storage = _listen("127.0.0.1", 0), _listen("127.0.0.1", 0)
         self._sockets = [self._socket, storage]
         self._server = _server(self._app, "127.0.0.1", 0)
@@ -415,6 +423,11 @@ class Simulator:
         self.world.merge_users(source, destination, now_s=self._app.last_second)
 
     @property
+    def control_token(self) -> str:
+        """What ``/_simulator/`` wants in the header ``X-Control-Token``."""
+        return self._app.control_token
+
+    @property
     def requests(self) -> list[Seen]:
         return list(self._app.requests)
 
@@ -438,12 +451,12 @@ def serve(
     host: str,
     port: int,
     *,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[str, str], None] | None = None,
 ) -> None:
-    """Serve until interrupted; *on_ready* gets the address when it answers."""
-    app = App(World(world), server)
+    """Serve until interrupted; *on_ready* gets the address and the token of the controls when it answers."""
+    app = App(World(world), server, host)
     with _listen(host, port) as listening, _listen(host, 0) as storage:
         app.jobs.storage_url = _address(storage, server)
         if on_ready:
-            on_ready(_address(listening, server))
+            on_ready(_address(listening, server), app.control_token)
         _server(app, host, port).run([listening, storage])
