@@ -22,6 +22,7 @@ The groups say what the runner does next::
     ├── TransientError           never leaves ``api/``; after the last try it becomes a SourceError
     ├── LoadError                the destination refused a load; nothing of it was kept
     │   ├── SchemaFrozen         rows would change the columns of a table that is to stay as it is
+    │   ├── MostRowsGone         a read would take most rows of a table; a person decides
     │   └── DestinationBusy      another process holds the destination
     └── Stopped                  a person or a signal asked to stop; what is committed stays
 """
@@ -202,6 +203,10 @@ class SchemaFrozen(LoadError):
     """These rows would change the columns of a table whose schema is frozen."""
 
     hint = "Set schema_policy to evolve or discard for the table, or leave the fields out with omit_columns."
+
+
+class MostRowsGone(LoadError):
+    """Most rows of a table would go: what Iterable listed now lacks them."""
 
 
 class DestinationBusy(LoadError):

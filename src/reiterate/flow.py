@@ -278,6 +278,8 @@ class Discovered:
     """parts that were read a short while ago: by the limits, they cannot be read more often"""
     removed: int
     """rows that went because their part is no longer listed"""
+    error: ReiterateError | None = None
+    """why they stayed, though there are such rows"""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from reiterate.errors import (
     GatewayError,
     JobsRefused,
     LoadError,
+    MostRowsGone,
     SourceError,
     Stopped,
     Unauthorized,
@@ -217,15 +218,22 @@ def _note_refusal(walk: Walk, task: Task, error: ReiterateError, run_id: str) ->
 
 
 def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
-    """Read the parts of a table that are due; what stands of parts that are no longer listed goes."""
+    """
+    Read the parts of a table that are due; what stands of parts that are no longer listed goes.
+
+    Where the brake holds that, the parts that are listed are read all the same.
+    """
+    held, removed = None, 0
     try:
         removed = walk.sink.retain(task.table, [part.scope for part in parts if isinstance(part.scope, Part)])
+    except MostRowsGone as error:
+        held = error
     except LoadError as error:
         return Failed(task, error)
     round_s = walk.client.pacer.least_s(limit_of(task.table.read.path), len(parts))
     due = planner.parts_due(parts, walk.sink.ledger(), round_s=round_s, now=walk.clock())
     readers.add(due)
-    return Discovered(task, tuple(due), len(parts) - len(due), removed)
+    return Discovered(task, tuple(due), len(parts) - len(due), removed, held)
 
 
 def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from reiterate.catalog import TABLES
-from reiterate.errors import ConnectionMismatch, LoadError, SettingsError
+from reiterate.errors import ConnectionMismatch, LoadError, MostRowsGone, SettingsError
 from reiterate.flow import Job, Part, Status
-from reiterate.sinks import Run, TableState, dataset_format
+from reiterate.sinks import Rehearsal, Run, TableState, dataset_format
 from reiterate.windows import Window
 from tests import replica
 from tests.sinks import hostile, model
@@ -464,6 +464,110 @@ class SinkSuite:
             assert 0 == sink.retain(TABLES["list_users"], [Part("listId", 1), Part("listId", 3)])
             assert TableState(4, None) == sink.state(TABLES["list_users"])
             assert 4 == sink.retain(TABLES["list_users"], [])
+
+    # ── the brake ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_most_rows_of_a_table_stay(self, place: Destination) -> None:
+        """A read that would take more than 90 % of a table takes nothing, unless the exact number is accepted."""
+        rows = [{"id": number, "name": f"list {number}"} for number in range(200)]
+        place.load(whole("lists"), *rows)
+        facts = place.facts("lists")
+        for accepted in ({}, {"lists": [180, 182]}, {"list_sizes": [181]}):
+            with closing(place.open()) as sink:
+                sink.accept(accepted)
+                with pytest.raises(MostRowsGone, match=r"reiterate sync --accept lists:181$"):
+                    load(sink, whole("lists"), *rows[:19], {"id": 999, "name": "new"})
+        assert (same("lists", rows), facts) == (place.has("lists"), place.facts("lists"))
+        with closing(place.open()) as sink:
+            sink.accept({"lists": [5, 181]})
+            assert (0, 0, 181) == numbers(load(sink, whole("lists"), *rows[:19]))
+        assert (0, 0, 19) == numbers(place.load(whole("lists")))
+
+    def test_the_bounds_of_the_brake(self, place: Destination) -> None:
+        """Of 100 rows 90 may go and 91 may not; 99 may; and all may of a table that shrinks by its nature."""
+        rows = [{"id": number, "name": f"list {number}"} for number in range(100)]
+        place.load(whole("lists"), *rows)
+        with pytest.raises(MostRowsGone, match="lists:91"):
+            place.load(whole("lists"), *rows[:9])
+        assert (0, 0, 90) == numbers(place.load(whole("lists"), *rows[:10]))
+        place.load(whole("lists"), *rows[:99])
+        assert (0, 0, 99) == numbers(place.load(whole("lists")))
+        jobs = [{"id": number, "dataTypeName": "emailSend"} for number in range(120)]
+        place.load(whole("export_jobs"), *jobs)
+        assert (0, 0, 120) == numbers(place.load(whole("export_jobs")))
+
+    def test_most_rows_of_a_part_stay(self, place: Destination) -> None:
+        """A part counts by itself: a list of 150 members keeps them, however many others there are."""
+        large, small = [[f"{number}@example.com" for number in range(count)] for count in (150, 90)]
+        with closing(place.open()) as sink:
+            load(sink, listed(1), *members(1, *large))
+            load(sink, listed(2), *members(2, *small))
+            with pytest.raises(MostRowsGone, match="list_users:149") as held:
+                load(sink, listed(1), *members(1, large[0]))
+            assert "listId 1" in str(held.value)
+            assert (0, 0, 89) == numbers(load(sink, listed(2), *members(2, small[0])))
+            sink.accept({"list_users": [149]})
+            assert (0, 0, 149) == numbers(load(sink, listed(1), *members(1, large[0])))
+
+    def test_a_table_is_not_emptied_part_by_part(self, place: Destination) -> None:
+        """What a run takes from small parts adds up to what it takes from their table."""
+        emails = [f"{number}@example.com" for number in range(40)]
+        for number in range(1, 5):
+            place.load(listed(number), *members(number, *emails))
+        with closing(place.open()) as sink:
+            for number in (1, 2, 3):
+                assert (0, 0, 40) == numbers(load(sink, listed(number)))
+            with pytest.raises(MostRowsGone, match="list_users:40"):
+                load(sink, listed(4))
+            assert TableState(40, None) == sink.state(TABLES["list_users"])
+        assert (0, 0, 40) == numbers(place.load(listed(4)))
+
+    def test_parts_that_are_no_longer_listed_stay(self, place: Destination) -> None:
+        """Of parts that are no longer listed, small ones go, and large ones, or most of the table, stay."""
+        for number, size in ((1, 120), (2, 50), (3, 50)):
+            place.load(listed(number), *members(number, *(f"{one}@example.com" for one in range(size))))
+        table = TABLES["list_users"]
+        with closing(place.open()) as sink:
+            for parts, gone in (([2, 3], 120), ([2], 170), ([], 220)):
+                with pytest.raises(MostRowsGone, match=f"list_users:{gone}"):
+                    sink.retain(table, [Part("listId", number) for number in parts])
+                with pytest.raises(MostRowsGone, match=f"list_users:{gone}"):
+                    sink.rehearse_retain(table, [Part("listId", number) for number in parts])
+            assert 3 == len(sink.ledger().of("list_users"))
+            assert 100 == sink.rehearse_retain(table, [Part("listId", 1)])
+            assert 100 == sink.retain(table, [Part("listId", 1)])
+            sink.accept({"list_users": [120]})
+            assert 120 == sink.retain(table, [])
+
+    def test_a_swap_does_not_take_most_rows(self, place: Destination) -> None:
+        """A table that is read anew, and would lose most rows so, stays as it is, unless the number is accepted."""
+        users = [user(f"{number}@example.com", "08:00") for number in range(120)]
+        place.load(window("users", "08:00", "09:00"), *users)
+        for accepted, left in (((), users), ((109,), users), ((110,), users[:10])):
+            with closing(place.open()) as sink:
+                sink.begin(RUN)
+                sink.accept({"users": accepted})
+                sink.refresh(TABLES["users"])
+                load(sink, window("users", "08:00", "09:00"), *users[:10])
+                if left is users:
+                    with pytest.raises(MostRowsGone, match="users:110"):
+                        sink.swap(TABLES["users"])
+                else:
+                    assert (120, 10) == sink.swap(TABLES["users"])
+            assert same("users", left) == place.has("users")
+
+    def test_a_rehearsal_meets_the_brake(self, place: Destination) -> None:
+        """A sync that writes nothing says of which tables it would take most rows, and takes none."""
+        rows = [{"id": number, "name": f"list {number}"} for number in range(150)]
+        place.load(whole("lists"), *rows)
+        with closing(place.open()) as sink:
+            rehearsal = Rehearsal(sink, sink.spool)
+            with pytest.raises(MostRowsGone, match="lists:149"):
+                load(rehearsal, whole("lists"), rows[0])
+            load(rehearsal, whole("lists"), *rows[:50])
+            rehearsal.accept({"lists": [150]})
+            load(rehearsal, whole("lists"))
+        assert same("lists", rows) == place.has("lists")
 
     # ── loading again ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -83,6 +83,7 @@ ENTITIES = (
         identity=ByFields(("id",)),
         read=Listing(path="/api/export/jobs", rows="jobs"),
         docs=f"{DOCS}#export_getExportJobs",
+        may_shrink=True,  # Iterable forgets jobs
         fields=(
             ID,
             Field("dataTypeName", Type.TEXT, "What is exported, such as emailSend."),

@@ -239,7 +239,8 @@ class Table:
 
     *key* and *cursor* are the documented primary key and replication key (source spelling); *identity* is what really
     tells rows apart. A table without a cursor is read and replaced as a whole; one with a cursor is merged. Of a table
-    with *snapshots* the rows of each day are kept, unless a person does not want that.
+    with *snapshots* the rows of each day are kept, unless a person does not want that. A table that *may_shrink* loses
+    most of its rows in the ordinary course of things.
     """
 
     name: str
@@ -251,6 +252,7 @@ class Table:
     docs: str
     cursor: str | None = None
     snapshots: bool = False
+    may_shrink: bool = False
 
     @property
     def method(self) -> str:

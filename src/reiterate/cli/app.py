@@ -45,7 +45,15 @@ def app() -> None:
     "--full-refresh",
     help="Read these tables anew, separated by commas; rows that Iterable no longer has go.",
 )
-def sync(*, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refresh: str | None) -> None:
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="TABLE:NUMBER",
+    help="Let so many rows of a table go, as the sync that kept them says; may be given more than once.",
+)
+def sync(
+    *, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refresh: str | None, accept: tuple[str, ...]
+) -> None:
     """
     Replicate what is due into the destination.
 
@@ -57,7 +65,7 @@ def sync(*, settings: dict[str, Any], json_logs: bool, dry_run: bool, full_refre
     connection = _connection(settings)
     with stoppable() as stop:
         anew = [name.strip() for name in (full_refresh or "").split(",") if name.strip()]
-        events = reiterate.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew)
+        events = reiterate.sync(connection, stop=stop, dry_run=dry_run, full_refresh=anew, accept=accept)
         status = render.follow(events, stop, json_logs=json_logs)
     if dry_run:
         words.err().print("This was a dry run: nothing was written.")

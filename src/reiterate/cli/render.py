@@ -79,8 +79,14 @@ def as_dict(event: Event) -> dict[str, Any]:
             return said | {"run_id": run_id, "connection": connection, "tasks": len(tasks)}
         case Notice(text):
             return said | {"text": text}
-        case Discovered(_, tasks, fresh, removed):
-            return said | {"tasks": len(tasks), "fresh": fresh, "removed": removed}
+        case Discovered(_, tasks, fresh, removed, error):
+            return said | {
+                "tasks": len(tasks),
+                "fresh": fresh,
+                "removed": removed,
+                "error_type": error and type(error).__name__,
+                "error": error and str(error),
+            }
         case Progress(_, rows, size_bytes):
             return said | {"rows": rows, "bytes": size_bytes}
         case Waiting(_, seconds, reason):
@@ -152,9 +158,10 @@ def _line(event: Event) -> str:
             return f"run {run_id} of connection {connection}: {words.number(len(tasks))} tasks"
         case Notice(text):
             return text
-        case Discovered(task, tasks, fresh, _):
+        case Discovered(task, tasks, fresh, _, error):
             read = f"; {words.number(fresh)} others were read a short while ago" if fresh else ""
-            return f"{task.table.name}: {words.number(len(tasks))} parts{read}"
+            held = f"; FAILED: {error}" if error else ""
+            return f"{task.table.name}: {words.number(len(tasks))} parts{read}{held}"
         case Waiting(task, seconds, reason) if seconds >= LONG_WAIT_S:
             return f"{task}: waiting {words.duration(seconds)}: {reason}"
         case Split(task, into, None):

@@ -9,7 +9,7 @@ from reiterate.ledger import common
 from reiterate.parse import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -68,6 +68,16 @@ class Several:
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         removed, *_ = [sink.retain(table, parts) for sink in self._sinks]
         return removed
+
+    def accept(self, accepted: Mapping[str, Collection[int]]) -> None:
+        for sink in self._sinks:
+            sink.accept(accepted)
+
+    def rehearse(self, batch: Batch) -> None:
+        self._first.rehearse(batch)
+
+    def rehearse_retain(self, table: Table, parts: Collection[Part]) -> int:
+        return self._first.rehearse_retain(table, parts)
 
     def refresh(self, table: Table) -> None:
         for sink in self._sinks:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from contextlib import closing
 from threading import Event as Flag
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from reiterate import planner, run
@@ -15,12 +17,12 @@ from reiterate.errors import SettingsError
 from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, sink_of, tables_of
 from reiterate.library.several import Several
 from reiterate.settings import day
-from reiterate.settings.given import unknown
+from reiterate.settings.given import quoted, unknown
 from reiterate.sinks import Run
 from reiterate.windows import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from reiterate.windows import Window
 
 
+NOTHING_ACCEPTED: Mapping[str, Collection[int]] = MappingProxyType({})
+
+
 def sync(
     connection: str | Connection | None = None,
     *,
@@ -38,6 +43,7 @@ def sync(
     stop: Flag | None = None,
     dry_run: bool = False,
     full_refresh: Collection[str] = (),
+    accept: Collection[str] = (),
     **values: Any,  # noqa: ANN401 (whatever the settings take)
 ) -> Iterator[Event]:
     """
@@ -48,12 +54,16 @@ def sync(
     columns that would be new. Tables that get a *full_refresh* are read anew from their start date on; their old rows
     stay until all was read, and go then.
 
+    A read that would take most rows of a table fails with :class:`~reiterate.errors.MostRowsGone`, and they stay,
+    unless their exact number is among those to *accept*, each as ``TABLE:NUMBER``.
+
     :raises SettingsError: when a setting is wrong; nothing was requested then
     :raises LoadError: when the destination cannot be opened
     """
     chosen = connection_of(connection, config, values)
     now = now_utc()
     refreshed = _refreshed(chosen, full_refresh)
+    accepted = _accepted(chosen, accept)
     names = [table.name for table in refreshed]
     yield from _walk(
         chosen,
@@ -63,6 +73,7 @@ def sync(
         now=now,
         dry_run=dry_run,
         refreshed=refreshed,
+        accepted=accepted,
     )
 
 
@@ -76,6 +87,23 @@ def _refreshed(chosen: Connection, wanted: Collection[str]) -> list[Table]:
         for name, table in tables.items()
         if table.cursor is not None and (name in wanted or chosen.settings_of(name).full_refresh)
     ]
+
+
+def _accepted(chosen: Connection, wanted: Collection[str]) -> dict[str, set[int]]:
+    """Return how many rows may go, by table: any of several numbers, for a table may have several parts."""
+    tables = {table.name for table in tables_of(chosen)}
+    found: dict[str, set[int]] = {}
+    for one in [wanted] if isinstance(wanted, str) else wanted:
+        name, _, number = one.rpartition(":")
+        if not re.fullmatch("[0-9]{1,18}", number):
+            raise SettingsError(
+                f"{quoted(one)} does not say how many rows of which table may go.",
+                hint="Give it as --accept TABLE:NUMBER, as the message has it that a table stayed as it is.",
+            )
+        if name not in tables:
+            raise unknown("table", name, sorted(tables), "argument --accept")
+        found.setdefault(name, set()).add(int(number))
+    return found
 
 
 def resync(
@@ -147,9 +175,11 @@ def _walk(
     now: datetime,
     dry_run: bool = False,
     refreshed: Sequence[Table] = (),
+    accepted: Mapping[str, Collection[int]] = NOTHING_ACCEPTED,
 ) -> Iterator[Event]:
     opened = rehearsal(chosen) if dry_run else closing(sink_of(chosen))
     with opened as sink, closing(client_of(chosen, stop)) as client:
+        sink.accept(accepted)
         ledger = sink.ledger()
         for each in sink.each() if isinstance(sink, Several) else (sink,):
             remember(client.pacer, each, each.ledger(), now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -91,12 +91,34 @@ class Sink(Protocol):
         """
         Write the rows of *batch* as its task says, and *fact* with them.
 
+        :raises MostRowsGone: when it would take most rows of a table, and that many are not accepted
         :raises LoadError: when the destination refuses; nothing of the batch is kept then
         :raises SpoolError: when the raw file changed under the load; the same
         """
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
-        """Remove the rows of parts that are not among *parts*; return how many."""
+        """
+        Remove the rows of parts that are not among *parts*; return how many.
+
+        :raises MostRowsGone: when these are most of the table, or a whole part that is not small, and not accepted
+        """
+
+    def accept(self, accepted: Mapping[str, Collection[int]]) -> None:
+        """Let the run that begins take these numbers of rows from tables, by name, where the brake would hold it."""
+
+    def rehearse(self, batch: Batch) -> None:
+        """
+        Write nothing; raise what the brake makes of *batch*.
+
+        :raises MostRowsGone: as :meth:`load` would
+        """
+
+    def rehearse_retain(self, table: Table, parts: Collection[Part]) -> int:
+        """
+        Remove nothing; return how many rows :meth:`retain` would remove.
+
+        :raises MostRowsGone: as that would
+        """
 
     def refresh(self, table: Table) -> None:
         """
@@ -109,6 +131,7 @@ class Sink(Protocol):
         """
         Put the rows that were read anew in the place of the old ones, all at once; return how many were, and are.
 
+        :raises MostRowsGone: when most of the old ones were not read again, and that many are not accepted
         :raises LoadError: when the destination refuses; the old rows stay then
         """
 

@@ -115,6 +115,7 @@ class DltSink(ServerSink, LeasedSink):
         super().__init__("", dataset, shown, read_only=read_only)
         self._dialect = dialect or DIALECTS[kind]
         self.most_columns = self._dialect.most_columns
+        self.rolls_back = self._dialect.transactions
         self._url = url
         self._staging = f"{dataset}_reiterate_staging"
         self._held: str | None = None

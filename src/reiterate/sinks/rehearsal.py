@@ -8,7 +8,7 @@ from reiterate.ledger import Ledger
 from reiterate.sinks.contract import Change, Outcome, Run, Sink, TableState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -55,14 +55,27 @@ class Rehearsal:
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:  # noqa: ARG002 (as the contract has it)
         table = batch.task.table
+        if self._sink:
+            self._sink.rehearse(batch)
         there = self.columns(table)
         self._columns[table.name] = batch.columns
         if not there:
             return Outcome(0, 0, 0, tuple(column for column in batch.columns if not table.knows(column.field)))
         return Outcome(0, 0, 0, tuple(column for column in batch.columns if column not in there))
 
-    def retain(self, table: Table, parts: Collection[Part]) -> int:  # noqa: ARG002
-        return 0
+    def retain(self, table: Table, parts: Collection[Part]) -> int:
+        return self.rehearse_retain(table, parts)
+
+    def accept(self, accepted: Mapping[str, Collection[int]]) -> None:
+        if self._sink:
+            self._sink.accept(accepted)
+
+    def rehearse(self, batch: Batch) -> None:
+        if self._sink:
+            self._sink.rehearse(batch)
+
+    def rehearse_retain(self, table: Table, parts: Collection[Part]) -> int:
+        return self._sink.rehearse_retain(table, parts) if self._sink else 0
 
     def refresh(self, table: Table) -> None:
         """Let it be."""

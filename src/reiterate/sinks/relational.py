@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from reiterate import sql
-from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, Type
+from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, PerParent, Type
 from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.sinks import dataset_format
+from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
 
@@ -141,6 +142,8 @@ class RelationalSink(ABC):
     """what the database raises, and what reading the rows of a batch does"""
     most_columns: int | None = None
     supposes: bool = False
+    rolls_back: bool = True
+    """whether rows that a transaction removed are there again if it fails"""
 
     def __init__(self, schema: str, dataset: str, shown: object) -> None:
         self.dataset = dataset
@@ -149,6 +152,7 @@ class RelationalSink(ABC):
         self._aside_lock = RLock()
         self._closed = False
         self._fresh: set[str] = set()
+        self._brake = Brake({})
 
     # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
 
@@ -417,6 +421,7 @@ class RelationalSink(ABC):
                 self._keep(batch, fact.read_at)
             batch.raw.check_unchanged()
             self._note(fact, self._called(table), added, changed, removed)
+        self._brake.went(table, removed)
         return Outcome(added, changed, removed, new)
 
     def _note(self, fact: Fact, called: str, added: int, changed: int, removed: int) -> None:
@@ -517,13 +522,55 @@ class RelationalSink(ABC):
 
     def _rewrite(self, batch: Batch) -> tuple[int, int, int]:
         """Merge the rows of *batch* into its scope, or put them in the place of what is there."""
-        table, scope, removed = self._name(self._called(batch.task.table)), self._bounds(batch), 0
+        scope, removed = self._bounds(batch), 0
         replaces = batch.task.write is Write.REPLACE
         with self._staged(batch, again=replaces) as staged:
             if replaces:
-                gone = f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
-                removed = self._do_removal(table, f"{scope} AND {gone}")
+                removed = self._let_rows_go(batch, f"{scope} AND {self._gone(batch, staged)}")
             return *self._merge(batch, staged, scope), removed
+
+    def _gone(self, batch: Batch, staged: str) -> str:
+        """Return the condition that a row ``t`` of the destination is not among those of *staged*."""
+        return f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
+
+    def _let_rows_go(self, batch: Batch, condition: str) -> int:
+        """Remove the rows ``t`` of the batch's scope that fulfil *condition*, if the brake allows; return how many."""
+        table = self._name(self._called(batch.task.table))
+        if self.rolls_back:
+            removed = self._do_removal(table, condition)
+            self._hold(batch, removed, gone_already=removed)
+            return removed
+        self._hold(batch, self._number(f"SELECT count(*) FROM {table} AS t WHERE {condition}"))
+        return self._do_removal(table, condition)
+
+    def _hold(self, batch: Batch, gone: int, *, gone_already: int = 0) -> None:
+        """
+        Ask the brake whether *gone* rows of the batch's scope may go; *gone_already* of them went in this transaction.
+
+        :raises MostRowsGone: when they may not
+        """
+        table, scope = batch.task.table, batch.task.scope
+        if self._brake.may_hold(table, gone):
+            rows = self._number(f"SELECT count(*) FROM {self._touchable(batch)} AS t WHERE {self._bounds(batch)}")
+            self._brake.hold(
+                table,
+                gone,
+                of_table=lambda: self._size_of(self._called(table)) + gone_already,
+                losses=[(rows + gone_already, gone)],
+                part=scope if isinstance(scope, Part) else None,
+            )
+
+    def _size_of(self, table: str) -> int:
+        return self._number(f"SELECT count(*) FROM {self._all(table)} AS t")
+
+    def accept(self, accepted: Mapping[str, Collection[int]]) -> None:
+        self._brake = Brake(accepted)
+
+    def rehearse(self, batch: Batch) -> None:
+        if batch.task.write is Write.REPLACE and self.columns(batch.task.table):
+            with self._staged(batch, again=True) as staged:
+                gone = f"{self._bounds(batch)} AND {self._gone(batch, staged)}"
+                self._hold(batch, self._number(f"SELECT count(*) FROM {self._touchable(batch)} AS t WHERE {gone}"))
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         """Add the rows of *staged* or let them replace their like in *scope*; return how many were added, changed."""
@@ -614,26 +661,42 @@ class RelationalSink(ABC):
         there = self.columns(table)
         if not there:
             return 0
-        columns = names_of(there)
-        fields = {part.field for part in parts}
-        kept = " AND ".join(
-            f"{sql.name(columns[field])} NOT IN ({sql.listed(sql.literal(part.value) for part in parts)})"
-            for field in fields
-        )
+        gone = _not_among(parts, there)
         names = sql.listed(sql.literal(str(part.value)) for part in parts) or "''"
         with self._transaction(
             lambda: self._widen_others(table, there), (history_of(table), snapshots_of(table)), table=table.name
         ):
+            going = self._hold_parts(table, there, gone)
             # the facts of rows go with the rows
             of_table = f"table_name = {sql.literal(table.name)}"
             self._do(f"DELETE FROM {self._name(READS)} WHERE {of_table} AND part NOT IN ({names})")
-            removed = self._remove(table.name, kept or "true")
+            removed = self._remove(table.name, gone) if going else 0
             now = datetime.now(UTC)
             if removed and self._there(history_of(table)):
                 self._keep_history(table, there, Kept(now, gone=True))
             if removed and self._there(snapshots_of(table)):
                 self._keep_snapshot(table, there, Kept(now))
-            return removed
+        self._brake.went(table, removed)
+        return removed
+
+    def rehearse_retain(self, table: Table, parts: Collection[Part]) -> int:
+        there = self.columns(table)
+        return self._hold_parts(table, there, _not_among(parts, there)) if there else 0
+
+    def _hold_parts(self, table: Table, columns: Collection[Column], condition: str) -> int:
+        """
+        Ask the brake whether whole parts may go, the rows ``t`` that fulfil *condition*; return how many rows.
+
+        :raises MostRowsGone: when they may not
+        """
+        field = _part_field(table)
+        part = "NULL" if field is None else f"t.{sql.name(names_of(columns)[field])}"
+        found = self._rows(f"SELECT {part}, count(*) FROM {self._all(table.name)} AS t WHERE {condition} GROUP BY 1")
+        sizes = [int(rows) for _, rows in found]
+        self._brake.hold(
+            table, sum(sizes), of_table=lambda: self._size_of(table.name), losses=[(rows, rows) for rows in sizes]
+        )
+        return sum(sizes)
 
     def _widen_others(self, table: Table, columns: Collection[Column]) -> None:
         """Let history and snapshots, where they are kept, have all columns of their table."""
@@ -694,6 +757,7 @@ class RelationalSink(ABC):
 
         before, after = (self._number(f"SELECT count(*) FROM {self._all(one)} AS t") for one in (table.name, fresh))
         with self._transaction(define, (fresh, *self._tables_of(table)), table=table.name):
+            gone = self._hold_swap(table, columns, before)
             self._put_in_place(table.name, fresh, [column.name for column in columns])
             for own in (READS, COLUMNS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE {of_table}")
@@ -704,7 +768,22 @@ class RelationalSink(ABC):
                 self._keep_snapshot(table, columns, Kept(at))
             self._forget_table(fresh)
         self._fresh.discard(table.name)
+        self._brake.went(table, gone)
         return before, after
+
+    def _hold_swap(self, table: Table, columns: Collection[Column], rows: int) -> int:
+        """
+        Ask the brake whether those of *rows* may go that were not read again; return how many.
+
+        :raises MostRowsGone: when they may not
+        """
+        if not self._brake.may_hold(table, rows):
+            return 0
+        same = self._same_row(table, key_of(table, columns), "t", "s")
+        again = f"SELECT 1 FROM {self._all(f'{FRESH}{table.name}')} AS s WHERE {same}"
+        gone = self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE NOT EXISTS ({again})")
+        self._brake.hold(table, gone, of_table=lambda: rows, losses=[(rows, gone)])
+        return gone
 
     def _put_in_place(self, table: str, fresh: str, columns: Collection[str]) -> None:
         """Let the rows of *fresh* take the place of those of *table*: views, rights and columns of people stay."""
@@ -917,6 +996,14 @@ def within(window: Window, instant: str) -> str:
     return f"({instant} >= {sql.literal(window.start)} AND {instant} < {sql.literal(window.end)})"
 
 
+def _not_among(parts: Collection[Part], columns: Collection[Column]) -> str:
+    """Return the condition that a row ``t`` belongs to none of *parts*."""
+    names = names_of(columns)
+    values = sql.listed(sql.literal(part.value) for part in parts)
+    fields = sorted({part.field for part in parts})
+    return " AND ".join(f"t.{sql.name(names[field])} NOT IN ({values})" for field in fields) or "true"
+
+
 def _part_field(table: Table) -> str | None:
     """Return the field that says which part of its table a row belongs to."""
     match table.read:
@@ -924,6 +1011,8 @@ def _part_field(table: Table) -> str | None:
             return parameter
         case KeyedValues():
             return "table"
+        case PerParent(field=field, parts=True):
+            return field
         case _:
             return None
 
