@@ -38,7 +38,9 @@ from reiterate.settings import Connection, Destination
 
 
 def sync() -> None:
-    events = reiterate.sync("shop", config="reiterate.toml", stop=Flag(), tables=["users"], lookback="7d")
+    events = reiterate.sync(
+        "shop", config="reiterate.toml", stop=Flag(), tables=["users"], lookback="7d", accept=["users:7"]
+    )
     assert_type(events, Iterator[Event])
     for event in events:
         match event:
