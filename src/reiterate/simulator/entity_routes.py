@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from math import inf
 from typing import TYPE_CHECKING
 
 from reiterate.simulator.results import EXPERIMENT_HEADER
-from reiterate.simulator.routes import Answer, error, number_of, page
+from reiterate.simulator.routes import Answer, error, moment, number_of, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,10 +32,16 @@ def campaign_metrics(world: World, request: Request) -> Reply:
     """
     CSV as text: ``id`` first, other columns by name, only those that a campaign has (FACTS.md 10).
 
-    Without an id there is a header alone; ids are repeated, for commas do not work.
+    Without an id there is a header alone; ids are repeated, for commas do not work. Events count from startDateTime on
+    until before endDateTime, each by its own time; without dates all do.
     """
+    params = request.params
+    start = moment(params["startDateTime"]) if "startDateTime" in params else -inf
+    end = moment(params["endDateTime"]) if "endDateTime" in params else inf
     asked = {value for name, value in request.pairs if name == "campaignId"}
-    found = {row["id"]: world.results.metrics(row) for row in world.campaigns if str(row["id"]) in asked}
+    found = {
+        row["id"]: world.results.metrics.cells(row, start, end) for row in world.campaigns if str(row["id"]) in asked
+    }
     columns = sorted({name for cells in found.values() for name in cells})
     lines = [[str(campaign), *(cells.get(name, "") for name in columns)] for campaign, cells in found.items()]
     return Answer(_csv([["id", *(columns or [""])], *lines]), content_type="text/plain; charset=utf-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reiterate.simulator import brand
 from reiterate.simulator.entities import PROJECT, iso
+from reiterate.simulator.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,23 +19,6 @@ Row = dict[str, Any]
 
 EXPERIMENTS = 23
 """A list of them has 20 unless more are asked for."""
-
-EMAIL_METRICS = (
-    # names and forms as they were recorded (FACTS.md 10): wholes, and numbers with a fraction
-    "Total Email Sends",
-    "Total Email Opens",
-    "Total Email Opens (filtered)",
-    "Total Emails Clicked",
-    "Total Emails Bounced",
-    "Total Complaints",
-    "Total Unsubscribes",
-    "Unique Email Sends",
-    "Unique Email Opens",
-    "Unique Email Clicks",
-)
-EMAIL_FRACTIONS = ("Total Emails Delivered", "Unique Emails Delivered", "Average Order Value", "Revenue / M (Email)")
-EMBEDDED_METRICS = ("Total Embedded Impressions", "Total Embedded Clicks")
-"""Columns that nobody has published."""
 
 EXPERIMENT_HEADER = (
     "Campaign ID",
@@ -59,6 +43,7 @@ class Results:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.metrics = Metrics(world)
 
     # ── experiments ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -156,24 +141,14 @@ class Results:
             for number, variant in enumerate(experiment["variants"])
         ]
 
-    # ── metrics of campaigns ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def metrics(self, campaign: Row) -> dict[str, str]:
-        """Return the cells of a campaign, by their columns: none while it is a draft."""
-        if campaign["campaignState"] == "Draft":
-            return {}
-        seed = campaign["id"] * 31 + len(campaign["campaignState"])
-        if campaign["messageMedium"] != "Email":
-            return {name: str(seed % 1000 + number) for number, name in enumerate(EMBEDDED_METRICS)}
-        wholes = {name: str(seed % 5000 * (number + 1)) for number, name in enumerate(EMAIL_METRICS)}
-        return wholes | {name: f"{seed % 700}.{number * 25 % 100}" for number, name in enumerate(EMAIL_FRACTIONS)}
+    # ── what a complete replica holds, and how it changes ─────────────────────────────────────────────────────────────
 
     def truth(self, table: str) -> Iterator[Row]:
         """Yield all rows of a table, as a complete replica holds them."""
         match table:
             case "campaign_metrics":
                 for campaign in self._world.campaigns:
-                    found = self.metrics(campaign).items()
+                    found = self.metrics.cells(campaign).items()
                     yield {"id": campaign["id"], **{name: json.loads(cell) for name, cell in found}}
             case "experiments":
                 for listed, row in zip(self.listed_experiments(), self.experiments.values(), strict=True):

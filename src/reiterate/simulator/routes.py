@@ -277,8 +277,8 @@ def range_of(params: Mapping[str, str], now: float) -> tuple[float, float]:
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     day = timedelta(days=1).total_seconds()
     if "startDateTime" in params or "endDateTime" in params:
-        start = _moment(params["startDateTime"]) if "startDateTime" in params else 0.0
-        end = _moment(params["endDateTime"]) if "endDateTime" in params else now
+        start = moment(params["startDateTime"]) if "startDateTime" in params else 0.0
+        end = moment(params["endDateTime"]) if "endDateTime" in params else now
         return start, end
     ranges = {
         "Today": (today, today + day),
@@ -292,7 +292,7 @@ def range_of(params: Mapping[str, str], now: float) -> tuple[float, float]:
     return ranges[asked]
 
 
-def _moment(text: str) -> float:
+def moment(text: str) -> float:
     """Read the date forms that the API takes (FACTS.md 7.1); without a zone it is UTC."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( ?[+-]\d\d:?\d\d)?|T[0-9:.]+Z)?", text):
         with contextlib.suppress(ValueError):

@@ -24,6 +24,8 @@ class Timeline:
     at: list[int] = field(default_factory=list)
     shows_at: list[float] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
+    revision: int = 0
+    """moves with every change"""
 
     def fill(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
         """Take the place of all rows."""
@@ -31,6 +33,12 @@ class Timeline:
         self.at = [row[0] for row in ordered]
         self.shows_at = [row[1] for row in ordered]
         self.lines = [row[2] for row in ordered]
+        self.revision += 1
+
+    def change(self, index: int, line: bytes) -> None:
+        """Put another line in the place of one, at the same time."""
+        self.lines[index] = line
+        self.revision += 1
 
     def add(self, rows: Iterable[tuple[int, float, bytes]]) -> None:
         self.fill([*zip(self.at, self.shows_at, self.lines, strict=True), *rows])

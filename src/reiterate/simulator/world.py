@@ -289,7 +289,7 @@ class World:
             if random.random() < share:
                 row = json.loads(timeline.lines[index])
                 row |= events.CHANGED.get(data_type, {"note": "seen"})
-                timeline.lines[index] = encode(row)
+                timeline.change(index, encode(row))
 
     def _change_people(self, random: Random, fraction: float) -> None:
         for person in random.sample(self.people, max(1, int(len(self.people) * fraction))):
