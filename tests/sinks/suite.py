@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from reiterate.catalog import TABLES
 from reiterate.errors import ConnectionMismatch, LoadError, MostRowsGone, SettingsError
 from reiterate.flow import Job, Part, Status
+from reiterate.shape import Shape
 from reiterate.sinks import Rehearsal, Run, TableState, dataset_format
 from reiterate.windows import Window
 from tests import replica
@@ -196,6 +197,11 @@ def put_format(sink: Any, number: int) -> None:
     """Give an open destination another number."""
     with sink._transaction():
         sink._set_format(number)
+
+
+def event_ids(place: Destination) -> set[str]:
+    """Return the ids of the clicks."""
+    return {event_id for (event_id,) in place.ask("SELECT _event_id FROM email_click")}
 
 
 def note_until_refused(sink: Sink, job: Job) -> str:
@@ -382,6 +388,110 @@ class SinkSuite:
         assert (0, 1, 0) == numbers(place.load(window("users", "15:00", "16:00"), user("a@example.com", "15:00")))
         wanted = [user("a@example.com", "15:00"), user("b@example.com", "10:01")]
         assert same("users", wanted) == place.has("users")
+
+    # ── people who have another name now ─────────────────────────────────────────────────────────────────────────────
+
+    def test_events_of_a_merged_user_stay_one(self, place: Destination) -> None:
+        """Events listed under another person are the stored ones: ids stay, values are the new ones, once for all."""
+        stored = [click("10:00", url="x"), click("10:00", url="y"), click("10:10", hrefIndex=3)]
+        place.load(first_read("10:00", "11:00"), *stored, click("10:20", "other"))
+        ids = event_ids(place)
+        merged = [row | {"email": "zoe@example.com", "userId": "z-1", "colour": "red"} for row in stored]
+        answer = [*merged, click("10:20", "other"), click("10:30", "new")]
+        for outcome in ((1, 3, 0), (0, 0, 0)):
+            with closing(place.open()) as sink:
+                made = batch(sink, again("10:00", "11:00"), answer)
+                assert (outcome[0], 0) == sink.compare(made)
+                assert outcome == numbers(sink.load(made, fact(made)))
+            assert same("email_click", answer) == place.has("email_click")
+            assert ids < event_ids(place)
+
+    def test_people_who_are_both_listed_are_two(self, place: Destination) -> None:
+        """One message of two people in one second is two events, also after one of them was merged into the other."""
+        ines, zoe = click("10:00"), click("10:00", email="zoe@example.com")
+        place.load(first_read("10:00", "11:00"), ines)
+        assert (1, 0, 0) == numbers(place.load(again("10:00", "11:00"), ines, zoe))
+        ids = event_ids(place)
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), zoe, zoe))
+        assert (0, 0, 0) == numbers(place.load(again("10:00", "11:00"), zoe, zoe))
+        assert same("email_click", [zoe, zoe]) == place.has("email_click")
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), ines, zoe))
+        assert same("email_click", [ines, zoe]) == place.has("email_click")
+        assert ids == event_ids(place)
+
+    def test_people_who_are_renamed_again_and_again(self, place: Destination) -> None:
+        """A chain of merges, a changed case, a name that comes back, a user without address: always the same rows."""
+        place.load(first_read("10:00", "11:00"), click("10:00"), click("10:00"), click("10:59", url="z"))
+        ids = event_ids(place)
+        for person in (
+            {"email": "b@example.com"},
+            {"email": "B@example.com"},
+            {"email": None, "itblUserId": "i-1"},
+            {"email": None, "userId": 5},
+            {"email": None},
+            {"email": "ines@example.com"},
+        ):
+            answer = [row | person for row in (click("10:00"), click("10:00"), click("10:59", url="z"))]
+            assert (0, 3, 0) == numbers(place.load(again("10:00", "11:00"), *answer))
+            assert same("email_click", answer) == place.has("email_click")
+            assert ids == event_ids(place)
+
+    def test_events_that_agree_in_less_are_others(self, place: Destination) -> None:
+        """Another message, none, another second, another or a missing value: that is not the stored event."""
+        stored = [click("10:00", url="x"), click("10:01", ""), click("10:02", "5", url="x"), click("10:03", ip="")]
+        place.load(first_read("10:00", "12:00"), *stored, click("11:30", "late"))
+        zoe = {"email": "zoe@example.com"}
+        new = [
+            click("10:00", url="y") | zoe,
+            click("10:00", "m2", url="x") | zoe,
+            click("10:00") | zoe,
+            click("10:01", "") | zoe,
+            click("10:03") | zoe,
+            click("10:04", url="x") | zoe,
+            click("11:30", "late") | zoe,  # outside of the window: the stored one may still be listed there
+        ]
+        assert (7, 0, 0) == numbers(place.load(again("10:00", "11:00"), *new))
+        assert same("email_click", [*stored, click("11:30", "late"), *new]) == place.has("email_click")
+        # a number counts as its text, in ids too
+        assert (0, 1, 0) == numbers(
+            place.load(again("10:00", "11:00"), click("10:02", url="x") | zoe | {"messageId": 5})
+        )
+
+    def test_a_second_is_whole(self, place: Destination) -> None:
+        """Events count in whole seconds, whichever part of it Iterable gives, at the edges of an answer too."""
+        parts = ["2026-11-01T10:00:00.900Z", "2026-11-01T10:00:00.100Z"]
+        first, second = (click("10:00") | {"createdAt": part} for part in parts)
+        place.load(first_read("10:00", "11:00"), first)
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), second))
+        merged = first | {"email": "zoe@example.com"}
+        assert (0, 1, 0) == numbers(place.load(again("10:00", "11:00"), merged))
+        assert 1 == len(place.rows("email_click"))
+
+    def test_hashed_people_are_recognised(self, place: Destination) -> None:
+        """Hashes stand for what they hide, an empty message included."""
+        shape = Shape(hashed=("email", "messageId"))
+        stored, zoe = [click("10:00"), click("10:01", "")], {"email": "zoe@example.com"}
+        first, later = (replace(task("10:00", "11:00"), shape=shape) for task in (first_read, again))
+        place.load(first, *map(shape.disguise, stored))
+        assert (1, 1, 0) == numbers(place.load(later, *(shape.disguise(row | zoe) for row in stored)))
+
+    def test_many_merged_users(self, place: Destination) -> None:
+        """As many events as two statements rename get their ids, each its own."""
+        stored = [click(f"10:{number % 60:02d}", f"m{number}") for number in range(700)]
+        place.load(first_read("10:00", "11:00"), *stored)
+        ids = event_ids(place)
+        merged = [row | {"email": "zoe@example.com"} for row in stored]
+        assert (0, 700, 0) == numbers(place.load(again("10:00", "11:00"), *merged))
+        assert same("email_click", merged) == place.has("email_click")
+        assert ids == event_ids(place)
+
+    def test_history_follows_a_merged_user(self, place: Destination) -> None:
+        """What an event was before its user was merged is kept like any other change."""
+        task = replace(again("10:00", "11:00"), history=True)
+        place.load(task, click("10:00"))
+        place.load(task, click("10:00", email="zoe@example.com"))
+        found = place.ask("SELECT email, _valid_to IS NULL FROM email_click_history ORDER BY 1")
+        assert [("ines@example.com", False), ("zoe@example.com", True)] == [tuple(row) for row in found]
 
     # ── append ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

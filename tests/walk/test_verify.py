@@ -84,7 +84,9 @@ def test_the_source_finds_what_the_ledger_cannot(simulator: Simulator, tmp_path:
     """A row that took the place of another keeps the count; only a look at Iterable tells."""
     file = tmp_path / "replica.duckdb"
     sync(simulator, file)
-    replica.execute(file, f"UPDATE email_send SET _event_id = _event_id || 'x' WHERE created_at < {OLD}")
+    replica.execute(
+        file, f"UPDATE email_send SET _event_id = _event_id || 'x', message_id = 'x' WHERE created_at < {OLD}"
+    )
     assert {} == problems(simulator, file)
     found = problems(simulator, file, source=True, sample=5)
     assert {"email_send"} == found.keys()

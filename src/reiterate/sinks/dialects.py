@@ -123,6 +123,14 @@ def _without_alias(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _second_as_text(node: exp.Expr) -> exp.Expr:
+    """The second of an instant, for servers before 2022, which know no DATETRUNC."""
+    if not isinstance(node, exp.TimestampTrunc):
+        return node
+    text = exp.Anonymous(this="CONVERT", expressions=[exp.Var(this="VARCHAR(33)"), node.this, exp.Literal.number(126)])
+    return exp.Left(this=text, expression=exp.Literal.number(19))
+
+
 def _unicode(node: exp.Expr) -> exp.Expr:
     """Text of any language is NVARCHAR, as long as it may be."""
     if isinstance(node, exp.Literal) and node.is_string:
@@ -286,7 +294,7 @@ DIALECTS: Mapping[str, Dialect] = {
         types={Type.JSON: "nvarchar(max)"},
         most_columns=300,
         add="ADD",
-        rules=(_no_alias_to_delete_from, _no_alias_to_update, _unicode),
+        rules=(_no_alias_to_delete_from, _no_alias_to_update, _second_as_text, _unicode),
         end=";",
     ),
     "clickhouse": Dialect(

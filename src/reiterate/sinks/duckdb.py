@@ -131,6 +131,16 @@ class DuckDBDatabase(RelationalSink):
         yield "staged"
         self._do("DROP TABLE staged")
 
+    @contextlib.contextmanager
+    def _recognised(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
+        # most often every id is known as it is: to look at the ids alone costs less than a table of the rows
+        if again or self._lacks_stored(batch, f"({batch.query})"):
+            with super()._recognised(batch, again=True) as staged:
+                yield staged
+            return
+        with self._staged(batch) as staged:
+            yield staged
+
     def _append(self, batch: Batch) -> int:
         table = self._name(self._called(batch.task.table))
         added = self._do(f"INSERT INTO {table} BY NAME {batch.query}")

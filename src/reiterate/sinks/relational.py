@@ -21,7 +21,7 @@ from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, 
 from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import Fact, Ledger, Refusal
-from reiterate.sinks import dataset_format
+from reiterate.sinks import dataset_format, people
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
@@ -524,10 +524,48 @@ class RelationalSink(ABC):
         """Merge the rows of *batch* into its scope, or put them in the place of what is there."""
         scope, removed = self._bounds(batch), 0
         replaces = batch.task.write is Write.REPLACE
-        with self._staged(batch, again=replaces) as staged:
+        with self._recognised(batch, again=replaces) as staged:
             if replaces:
                 removed = self._let_rows_go(batch, f"{scope} AND {self._gone(batch, staged)}")
             return *self._merge(batch, staged, scope), removed
+
+    @contextlib.contextmanager
+    def _recognised(self, batch: Batch, *, again: bool = False) -> Iterator[str]:
+        """Hand out the rows of *batch* as :meth:`_staged` does, each event under the id that it is stored under."""
+        with self._staged(batch, again=again) as staged:
+            if self._lacks_stored(batch, staged):
+                self._rename(self._renamed(batch, staged), staged)
+            yield staged
+
+    def _lacks_stored(self, batch: Batch, staged: str) -> bool:
+        """Return whether events are stored that a window's answer, *staged*, does not have under their id."""
+        return people.may_be_renamed(batch) and bool(self._rows(self._renamed(batch, staged).unlisted))
+
+    def _renamed(self, batch: Batch, staged: str) -> people.Renamed:
+        """Return the queries for the events of *batch* that are stored under another id."""
+        window = batch.task.scope
+        if not isinstance(window, Window):
+            raise TypeError(window)
+        return people.Renamed(
+            batch,
+            stored=self._touchable(batch),
+            there=self._column_names(self._called(batch.task.table)),
+            staged=staged,
+            bounds=self._bounds(batch),
+            within=lambda instant: within(window, instant),
+            text=self._text,
+        )
+
+    def _rename(self, renamed: people.Renamed, staged: str) -> None:
+        """Let the rows of *staged*, which is a table, have the ids that their events are stored under."""
+        self._do(
+            f"UPDATE {staged} AS x SET {people.ID} = p.stored FROM ({renamed.pairs}) AS p "
+            f"WHERE x.{people.ID} = p.answered"
+        )
+
+    def _text(self, column: Column, side: str) -> str:
+        """Return the expression of a value as text; null for null."""
+        return f"CAST({side}.{sql.name(column.name)} AS TEXT)"
 
     def _gone(self, batch: Batch, staged: str) -> str:
         """Return the condition that a row ``t`` of the destination is not among those of *staged*."""
@@ -621,10 +659,11 @@ class RelationalSink(ABC):
         """
         Return the condition that row ``s`` of the batch changes row ``t`` of the destination.
 
-        No row takes the place of one with a later replication key: windows may be loaded in any order.
+        No row takes the place of one with a later replication key: windows may be loaded in any order. Events keep
+        theirs, to the second.
         """
         changed = sql.listed(map(self._differs_in, batch.columns), separator=" OR ")
-        if batch.task.table.cursor is None:
+        if batch.task.table.cursor is None or isinstance(batch.task.table.identity, ByEvent):
             return f"({changed})"
         cursor = cursor_of(batch)
         return f"({changed}) AND (s.{cursor} >= t.{cursor} OR s.{cursor} IS NULL OR t.{cursor} IS NULL)"
@@ -639,9 +678,8 @@ class RelationalSink(ABC):
         if isinstance(scope, Part):
             return f"t.{sql.name(names_of(batch.columns)[scope.field])} = {sql.literal(scope.value)}"
         if isinstance(scope, Window) and batch.cursor_range and not batch.first_of:
-            # events keep their instant: the cost of a merge depends on the window, not on the table
-            first, last = map(sql.literal, batch.cursor_range)
-            return f"t.{cursor_of(batch)} BETWEEN {first} AND {last}"
+            # events keep their second: the cost of a merge depends on the window, not on the table
+            return f"t.{cursor_of(batch)} BETWEEN {seconds_of(batch.cursor_range)}"
         return "true"
 
     def _same(self, batch: Batch) -> str:
@@ -815,8 +853,7 @@ class RelationalSink(ABC):
         if task.history:
             if isinstance(task.scope, Window) and batch.cursor_range:
                 # what the batch has changed lies in its time now
-                first, last = map(sql.literal, batch.cursor_range)
-                kept = replace(kept, scope=f"t.{cursor_of(batch)} BETWEEN {first} AND {last}")
+                kept = replace(kept, scope=f"t.{cursor_of(batch)} BETWEEN {seconds_of(batch.cursor_range)}")
             self._keep_history(task.table, batch.columns, kept)
         if task.snapshots:
             self._keep_snapshot(task.table, batch.columns, kept)
@@ -885,7 +922,7 @@ class RelationalSink(ABC):
 
     def compare(self, batch: Batch) -> tuple[int, int]:
         table, scope = self._all(batch.task.table.name), batch.task.scope
-        with self._staged(batch, again=True) as staged:
+        with self._recognised(batch, again=True) as staged:
             missing = self._number(
                 f"""SELECT count(*) FROM {staged} AS s
                     WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {self._same(batch)})"""
@@ -990,6 +1027,12 @@ def cursor_of(batch: Batch) -> str:
 
 def names_in(batch: Batch) -> list[str]:
     return [column.name for column in batch.columns]
+
+
+def seconds_of(instants: tuple[datetime, datetime]) -> str:
+    """Return the bounds of the whole seconds from the first to the last of two instants, both included."""
+    first, last = instants[0].replace(microsecond=0), instants[1].replace(microsecond=999_999)
+    return f"{sql.literal(first)} AND {sql.literal(last)}"
 
 
 def within(window: Window, instant: str) -> str:

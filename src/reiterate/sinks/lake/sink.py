@@ -67,7 +67,7 @@ class Files(LakeTables):
     def _rewrite(self, batch: Batch) -> tuple[int, int, int]:
         table, names = self._called(batch.task.table), self._candidates(batch)
         there, scope, same = self._in(table, names), self._bounds(batch), self._same(batch)
-        with self._staged(batch, again=True) as staged:
+        with self._recognised(batch, again=True) as staged:
             self._do(
                 f"""CREATE OR REPLACE TEMP TABLE hits AS
                     SELECT t.{FILE} AS file, s.rowid AS place, {self._differs(batch)} AS differs
