@@ -118,8 +118,8 @@ class BrokenAnswer(SourceError):
     """An answer is not what was asked for."""
 
     hint = (
-        "Something between this machine and Iterable may have answered in its place. The table keeps what it had; the "
-        "next sync reads it again."
+        "The table keeps what it had; the next sync reads it again. If this stays, look for a proxy or a portal that "
+        "answers in Iterable's place."
     )
 
 

@@ -30,8 +30,8 @@ ERROR, ERROR_AND_PARAMS = {"msg", "code"}, {"msg", "code", "params"}
 
 _HEAD: Callable[[bytes], bytes] = itemgetter(slice(6))
 _ERROR_HEADS = {b'{"msg"', b'{"code', b'{"para'}
-_OBJECT = re.compile(rb'\{\s*["}]')
-_SUSPECT = {b"<", b"{", b"[", b" ", b"\t", BOM[:1]}
+_OBJECT = re.compile(rb'\{\s*"')
+_SUSPECT = {b"<", b"{", b"[", b'"', b" ", b"\t", BOM[:1]}
 _TAG = re.compile(rb"<(!|\?|/?[a-z][a-z0-9]*[\s/>])", re.IGNORECASE)
 
 
@@ -74,7 +74,7 @@ def check_members(lines: list[bytes]) -> None:
 def _not_a_member(line: bytes) -> str:
     if _TAG.match(line):
         return "A list holds markup instead of a member."
-    if line in {b"{", b"["} or (line[:1] in {b"{", b"["} and isinstance(_parsed(line), dict | list)):
+    if line in {b"{", b"["} or (line[:1] in {b"{", b"[", b'"'} and _parsed(line) is not None):
         return "A list holds JSON instead of a member."
     return ""
 

@@ -32,7 +32,10 @@ AUDIENCE = (
         key=("listId",),
         identity=ByFields(("listId",)),
         read=PerParent(
-            parents=_LISTS, listing=Listing(path="/api/lists/{}/size", id="size"), field="listId", parts=True
+            parents=_LISTS,
+            listing=Listing(path="/api/lists/{}/size", id="size", plain=True),
+            field="listId",
+            parts=True,
         ),
         docs=f"{DOCS}#lists_getListCount",
         fields=(

@@ -89,8 +89,8 @@ class Listing:
 
     *rows* names its member with the rows: an array of objects that all have an *id*; or, if *plain*, an array of
     values, each the *id* of a row; or, with a *value*, an object, whose names are *id* and whose values are *value*.
-    Without it, the answer is the row, which has the *id*, or is that if it is a whole number. Catalogs wrap their
-    answers in ``params`` (FACTS.md 13).
+    Without it, the answer is the row, which has the *id*, or, if *plain*, may be that, as a whole number. Catalogs wrap
+    their answers in ``params`` (FACTS.md 13).
 
     *totals* are the names under which an answer in pages carries the number of all rows, *page_size* how many rows a
     page may have, *sort* their order, where pages have one. *calls* are the fixed parameters of each call it takes to

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from reiterate.errors import NotOffered, SourceError
+from reiterate.errors import BrokenAnswer, NotOffered, SourceError
 from reiterate.extract import listings
 from reiterate.flow import Part
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from reiterate.extract.listings import Row
     from reiterate.extract.metadata import Mapper
     from reiterate.flow import Task
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 GONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 """What Iterable answers about something that is not there (FACTS.md 4.2)."""
@@ -62,6 +65,26 @@ def fetch(task: Task, read: PerParent, caller: Caller, target: Path, *, pool: Ma
     return listings.write(task, (row for rows in found for row in rows), caller, target)
 
 
+def until_broken(function: Callable[[Value], Result]) -> Callable[[Value], Result]:
+    """
+    Return *function*, which raises at once what a call of it in any thread met that was no answer.
+
+    Threads go on with all values, and a page of maintenance would answer each of them.
+    """
+    broken: list[BrokenAnswer] = []
+
+    def guarded(value: Value) -> Result:
+        if broken:
+            raise broken[0]
+        try:
+            return function(value)
+        except BrokenAnswer as error:
+            broken.append(error)
+            raise
+
+    return guarded
+
+
 def _children(read: PerParent, caller: Caller, parent: Row) -> list[Row]:
     named = {read.field: parent[read.parents.id]}
     inherited = {field: parent[field] for field in read.inherit if field in parent}
@@ -80,6 +103,7 @@ def still_there(
     what Iterable has.
     """
 
+    @until_broken
     def tried(row: Row) -> tuple[Any, SourceError | None]:
         try:
             return of_one(row), None

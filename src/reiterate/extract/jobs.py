@@ -44,7 +44,7 @@ START = "/api/export/start"
 JOB_TRIES = 3
 """Jobs fail at random and succeed on another try."""
 LINK_TRIES = 5
-"""How often a file is fetched that breaks off; a link that is refused is renewed once."""
+"""How often a file is fetched that breaks off, or whose link is too old; a link that is refused is renewed once."""
 MOST_FILES = 100_000
 """Jobs have at most 100 GB, in files of about 10 MB."""
 FIRST_POLL_S, LONGEST_POLL_S = 3.0, 60.0
@@ -231,15 +231,14 @@ class _Files:
 
     def _download(self, name: str, link: str) -> Downloaded:
         part = self.target.with_suffix(".part")
-        renewed = False
+        error: SourceError | None = None
         for _ in range(LINK_TRIES):
             try:
                 arrived = self.caller.follow(link, part, after=self.had, rewrite=self.rewrite)
-            except LinkExpired:
-                if renewed:
-                    raise  # a link that was made just now cannot be too old
-                link, renewed = self._renewed(name), True
-            except ExportCut:
+            except (LinkExpired, ExportCut) as refused:
+                if isinstance(error, LinkExpired) and isinstance(refused, LinkExpired) and not _too_old(refused):
+                    raise  # a new link is refused, too
+                error = refused
                 link = self._renewed(name)
             else:
                 if part.stat().st_size != arrived.size_bytes:
@@ -250,6 +249,8 @@ class _Files:
                     target.write(b"\n" * added)
                 part.unlink()
                 return Downloaded(arrived.rows, arrived.size_bytes + added)
+        if isinstance(error, LinkExpired):
+            raise error
         raise ExportCut(
             "A file of an export job could not be fetched.", job=self.job.job_id, file=name, tries=LINK_TRIES
         )
@@ -283,6 +284,11 @@ def _links(page: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if not isinstance(file, dict) or not isinstance(file.get("file"), str) or not isinstance(file.get("url"), str):
             raise NotAnAnswer("An answer lists a file of an export job without name or link.")
         yield file["file"], file["url"]
+
+
+def _too_old(error: LinkExpired) -> bool:
+    """Return whether the storage host says that the time of a link is over, and refuses it for nothing else."""
+    return error.facts.get("status") == HTTPStatus.FORBIDDEN and "expired" in str(error.facts.get("iterable_says"))
 
 
 def _ends_line(file: Path) -> bool:

@@ -280,11 +280,11 @@ def _rows_of(document: Any, read: Listing) -> list[Row]:  # noqa: ANN401 (JSON i
             return found
         case list() if read.rows and read.plain and _told_apart(found):
             return [{read.id: value} for value in found]
-        case str() | int() if not read.rows and str(found).isdecimal():
+        case str() | int() if not read.rows and read.plain and str(found).isdecimal():
             return [{read.id: found}]
         case _:
-            what = f"no list `{read.rows}` of objects with an `{read.id}`" if read.rows else f"no `{read.id}`"
-            raise NotAnAnswer(f"An answer has {what}.")
+            what = f"list `{read.rows}` of rows" if read.rows else "row"
+            raise NotAnAnswer(f"An answer has no {what} with `{read.id}`.")
 
 
 def _told_apart(ids: Iterable[object]) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from reiterate import exact_json
 from reiterate.api import Downloaded, NotAnAnswer
 from reiterate.errors import IncompleteRead, SourceError
+from reiterate.extract.children import until_broken
 from reiterate.extract.listings import MOST_PAGES
 from reiterate.flow import Part, Task
 
@@ -44,6 +45,7 @@ def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: 
     name = str(task.scope.value)
     path = f"{read.path}/{quote(name, safe='')}"
 
+    @until_broken
     def value(key: str) -> dict[str, Any] | None:
         try:
             return caller.json(f"{path}/{quote(key, safe='')}", form=_value_of(key))
