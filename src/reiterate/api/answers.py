@@ -58,8 +58,7 @@ LEAST_RETRY_AFTER_S = 1.0
 """Who names less names nothing: the backoff counts."""
 LONGEST_RETRY_AFTER_S = 3600.0
 """However long Iterable, or a gateway, wants one to wait, it is asked again then."""
-LONGEST_TRYING_S = 6 * 3600.0
-"""After so long there is no further try of a request."""
+LONG_WAIT_TRIES = 3
 
 _RATE = re.compile(r"rate limit of ([0-9.]+) per (second|minute|hour)")
 _PERIOD_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -85,11 +84,13 @@ def refusal(
     facts: dict[str, Any] = {"status": status, "path": path, "iterable_says": says or None}
     match status:
         case HTTPStatus.TOO_MANY_REQUESTS:
+            wait_s = retry_after_s(headers, says)
+            too_long = wait_s is not None and wait_s > LONGEST_RETRY_AFTER_S
             return TransientError(
                 "Iterable's rate limit was reached.",
                 becomes=SourceError,
-                tries=RATE_LIMIT_TRIES,
-                retry_after_s=retry_after_s(headers, says),
+                tries=LONG_WAIT_TRIES if too_long else RATE_LIMIT_TRIES,
+                retry_after_s=wait_s,
                 **facts,
             )
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN if "privilege" in says or status == HTTPStatus.FORBIDDEN:
@@ -176,7 +177,8 @@ def _named_s(retry_after: str, date: str) -> float | None:
 
 def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
     """Return the error that *body* is, which is no answer: it says what came, by content type and first words."""
-    label, says = body.label or "no content type", message(error.came or body.begins)
+    label = body.label or "no content type"
+    says = "" if error.came is None else message(error.came or body.begins)
     excerpt = says if len(says) <= LONGEST_EXCERPT else f"{says[:LONGEST_EXCERPT].rstrip()}…"
     return TransientError(
         error.what,
@@ -184,7 +186,7 @@ def broken(error: NotAnAnswer, body: Body, *, path: str) -> TransientError:
         tries=BROKEN_TRIES,
         hint=error.hint,
         path=path,
-        came=f'{label}, "{excerpt}"' if says else f"{label}, no text",
+        came=f'{label}, "{excerpt}"' if says else label,
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from urllib3 import BaseHTTPResponse
 
@@ -38,10 +38,11 @@ class NotAnAnswer(ValueError):
     """
     What arrived is not what was asked for; the text says why, as a sentence.
 
-    *came* is what it was instead, as far as one place of the answer shows it.
+    *came* is the place of the answer that shows what it was instead; the beginning if it is empty, and none if there is
+    nothing to be seen: people's rows have no business in messages.
     """
 
-    def __init__(self, what: str, *, hint: str = "", came: bytes = b"") -> None:
+    def __init__(self, what: str, *, hint: str = "", came: bytes | None = b"") -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
@@ -86,7 +87,7 @@ class Body:
         for chunk in self.chunks:
             size_bytes += len(chunk)
             if size_bytes > most_bytes:
-                raise NotAnAnswer(f"An answer is larger than {most_bytes / 1e6:,.0f} MB.")
+                raise NotAnAnswer(f"An answer is larger than {most_bytes / 1e6:,.0f} MB.", came=None)
             parts.append(chunk)
         return b"".join(parts)
 
@@ -101,6 +102,7 @@ class Body:
                 "An answer came with neither a length nor chunks, so that its end is not proved.",
                 hint="A gateway or proxy between this machine and Iterable takes them away: let it pass on "
                 "`Content-Length` and `Transfer-Encoding: chunked`, or go around it.",
+                came=None,
             )
 
 
@@ -121,24 +123,30 @@ def body_of(response: BaseHTTPResponse, *, silence_s: float) -> Body:
     )
 
 
-def arriving(response: BaseHTTPResponse, *, silence_s: float) -> Iterator[bytes]:
+class Arriving(Protocol):
+    """A response whose bytes can be had as they arrive."""
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes: ...
+
+
+def arriving(response: Arriving, *, silence_s: float, clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
     """Yield what arrives as soon as it does, up to the proved end of the transfer; only waiting for it is timed."""
     period_s = SILENCES * silence_s
     total_s = waited_s = 0.0
     size_bytes = 0
     while True:
-        began = time.monotonic()
+        began = clock()
         piece = response.read1(CHUNK_BYTES, decode_content=False)
         if not piece:
             return
-        passed_s = time.monotonic() - began
+        passed_s = clock() - began
         total_s, waited_s, size_bytes = total_s + passed_s, waited_s + passed_s, size_bytes + len(piece)
         if total_s > LONGEST_S:
-            raise NotAnAnswer(f"An answer took longer than {LONGEST_S / 3600:g} hours.")
+            raise NotAnAnswer(f"An answer took longer than {LONGEST_S / 3600:g} hours.", came=None)
         if size_bytes >= LEAST_BYTES:
             waited_s, size_bytes = 0.0, 0
         elif waited_s > period_s:
-            raise NotAnAnswer(f"An answer came too slowly: {size_bytes} bytes in {period_s:g} seconds.")
+            raise NotAnAnswer(f"An answer came too slowly: {size_bytes} bytes in {period_s:g} s.", came=None)
         yield piece
 
 

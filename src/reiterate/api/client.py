@@ -439,10 +439,7 @@ class Caller:
     def _retrying(self, call: Callable[[], Answer]) -> Answer:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=lambda state: (
-                state.attempt_number >= _transient(state).tries
-                or (state.seconds_since_start or 0.0) > answers.LONGEST_TRYING_S
-            ),
+            stop=lambda state: state.attempt_number >= _transient(state).tries,
             wait=tenacity.wait_none(),
             before_sleep=self._pause,
             reraise=True,

@@ -154,4 +154,4 @@ class Lines:
 
     def _check_length(self, size_bytes: int) -> None:
         if size_bytes > self.kind.longest:
-            raise NotAnAnswer(f"A line of an answer is longer than {self.kind.longest:,} bytes.")
+            raise NotAnAnswer(f"A line of an answer is longer than {self.kind.longest:,} bytes.", came=None)

@@ -202,7 +202,9 @@ def _pass(
                 yield row
         if len(ids) == before and (page.link or (page.rows and total is None)):
             return IncompleteRead("A page of a listing brings nothing new, and leads on.", **facts, page=number)
-        if number == MOST_PAGES or (total is not None and len(ids) > total):
+        if number == MOST_PAGES:
+            return IncompleteRead("Iterable's pages have no end.", **facts, pages=MOST_PAGES)
+        if total is not None and len(ids) > total:
             break
     else:
         if total in {None, len(ids)}:
@@ -276,15 +278,17 @@ def _rows_of(document: Any, read: Listing) -> list[Row]:  # noqa: ANN401 (JSON i
             return [{read.id: name, read.value: value} for name, value in found.items()]
         case dict() if not read.rows and read.id in found:
             return [found]
-        case list() if read.rows and not read.plain and _told_apart(row.get(read.id) for row in found):
-            return found
+        case list() if read.rows and not read.plain and all(isinstance(row, dict) for row in found):
+            if _told_apart(row.get(read.id) for row in found):
+                return found
         case list() if read.rows and read.plain and _told_apart(found):
             return [{read.id: value} for value in found]
         case str() | int() if not read.rows and read.plain and str(found).isdecimal():
             return [{read.id: found}]
         case _:
-            what = f"list `{read.rows}` of rows" if read.rows else "row"
-            raise NotAnAnswer(f"An answer has no {what} with `{read.id}`.")
+            pass
+    what = f"list `{read.rows}` of rows" if read.rows else "row"
+    raise NotAnAnswer(f"An answer has no {what} with `{read.id}`.")
 
 
 def _told_apart(ids: Iterable[object]) -> bool:
