@@ -149,6 +149,18 @@ def test_an_export_that_is_no_answer(simulator: Simulator, tmp_path: Path, path:
     assert 0 < len(paths) <= 2 * answers.BROKEN_TRIES
 
 
+@pytest.mark.parametrize("body", [PAGE, ERROR, "", '{"jobId":true}', '{"jobState":"completed"}'])
+@pytest.mark.parametrize("path", ["/api/export/start", "/api/export/*/files"])
+def test_jobs_that_are_no_answer(simulator: Simulator, tmp_path: Path, path: str, body: str) -> None:
+    """A job has an id, and a look at it its state and files: without, its window fails, and is not halved."""
+    asked = len(simulator.requests)
+    simulator.set_faults([Fault(path, "status", status=200, body=body)])
+    last = sync(simulator, tmp_path / "replica.duckdb", ["email_send"], window_in_days=1)
+    assert {"BrokenAnswer"} == errors(last)
+    paths = [seen.path for seen in simulator.requests[asked:]]
+    assert answers.BROKEN_TRIES == max(map(paths.count, paths))
+
+
 def test_rows_that_resemble_errors(simulator: Simulator, tmp_path: Path) -> None:
     """An event whose own fields are called as those of an error is one, and so is one without createdAt."""
     rows = [

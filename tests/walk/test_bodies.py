@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import zlib
 from threading import Event
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 
 from reiterate.api import MEMBERS, ROWS, Caller, Client, Downloaded, Pacer, bodies
 from reiterate.api.bodies import NotAnAnswer
-from reiterate.errors import BrokenAnswer, ExportCut, SourceError
+from reiterate.errors import BrokenAnswer, ExportCut, SourceError, Unauthorized, Unreachable
 from reiterate.secret import Secret
 from tests.conftest import KEY
 from tests.walk.raw import RawServer, answered
@@ -173,6 +174,26 @@ def test_documents_prove_their_end(body: bytes, whole: bool) -> None:
 # ── bounds, a test for each row of the table in docs/errors.md ───────────────────────────────────────────────────────
 
 
+class Impatient(Event):
+    """A flag that nobody sets, and for which nobody waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False
+
+
+class Told:
+    """What is told of waiting."""
+
+    def __init__(self) -> None:
+        self.waits: list[tuple[float, str]] = []
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        self.waits.append((seconds, reason))
+
+    def progress(self, rows: int, size_bytes: int) -> None:
+        """Ignore it."""
+
+
 def bomb(size_bytes: int, line: bytes, *, begins: bytes = b"") -> Iterator[bytes]:
     """Yield pieces of a gzip body of *begins* and lines like *line*, without its end: nobody should come so far."""
     packer = zlib.compressobj(1, wbits=31)
@@ -258,6 +279,30 @@ def test_redirections_are_not_followed() -> None:
         assert 1 == len(server.requests)
 
 
+@pytest.mark.parametrize("body", ["<html>Log in</html>", '{"msg":"Down","code":"GenericError"}', '{"other":[]}'])
+def test_a_page_accepts_no_key(body: str) -> None:
+    """A key that is refused is not taken for one that lacks a right because a portal answers the question."""
+
+    def answer(request: bytes) -> bytes:
+        return answered(body) if b"/api/channels" in request else answered('{"msg":"Invalid"}', status="401 No")
+
+    with RawServer(answer) as server, pytest.raises(Unauthorized):
+        caller_of(server).json("/api/lists", form=bool)
+
+
+@pytest.mark.parametrize(("reached", "tries"), [(False, 3), (True, 8)], ids=["never", "before"])
+def test_nobody_is_there(reached: bool, tries: int) -> None:
+    """Where nobody listens, three tries are enough; where Iterable has answered before, two minutes are waited."""
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client = Client(f"http://127.0.0.1:{port}", Secret(KEY), pacer=Pacer(factor=1.0, stop=Impatient()))
+    client.reached = reached
+    with pytest.raises(Unreachable, match="could not be reached"):
+        client.caller(told).json("/api/lists", form=bool)
+    assert tries - 1 == len(told.waits)
+
+
 class Slow:
     """A response of which a byte arrives every so often, by a clock that only it moves."""
 
@@ -298,26 +343,6 @@ def test_time_that_we_take_is_not_counted() -> None:
     for _ in range(100):
         next(pieces)
         slow.now += 3_600.0
-
-
-class Impatient(Event):
-    """A flag that nobody sets, and for which nobody waits."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        return False
-
-
-class Told:
-    """What is told of waiting."""
-
-    def __init__(self) -> None:
-        self.waits: list[tuple[float, str]] = []
-
-    def waiting(self, seconds: float, reason: str) -> None:
-        self.waits.append((seconds, reason))
-
-    def progress(self, rows: int, size_bytes: int) -> None:
-        """Ignore it."""
 
 
 def waits(headers: str, says: str) -> list[tuple[float, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,6 +76,19 @@ def test_a_silent_answer_counts_as_broken_off(
     assert finished(iter(events)).status is Status.SUCCEEDED
     assert any("broke off" in event.reason for event in events if isinstance(event, Waiting))
     assert {} == replica.differences(file, simulator, ["email_send", "users"])
+
+
+def test_a_trickle_is_no_answer(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export of which a byte comes now and then fails after the time of five silences, and is not halved."""
+    quick = tuple(replace(limit, silence_s=0.1) for limit in limits.LIMITS)
+    monkeypatch.setattr(limits, "LIMITS", quick)
+    simulator.set_faults([Fault("/api/export/data.json", "trickle", seconds=0.05)])
+    chosen = settings(
+        simulator, tmp_path / "replica.duckdb", tables=["email_send"], start_date=datetime.now(UTC).date()
+    )
+    events = list(reiterate.sync(**chosen))
+    assert "came too slowly" in str(finished(events).problems)
+    assert not any(isinstance(event, Split) for event in events)
 
 
 def test_window_that_never_passes_whole_is_halved(simulator: Simulator, tmp_path: Path) -> None:

@@ -147,6 +147,18 @@ def test_a_truncated_job_is_halved(simulator: Simulator, tmp_path: Path) -> None
     assert {} == replica.differences(file, simulator, EXPORTS)
 
 
+def test_a_job_that_never_ends_is_given_up(simulator: Simulator, tmp_path: Path) -> None:
+    """A job that shows nothing new for six hours, by its pauses, is given up; its window is read in halves."""
+    file = tmp_path / "replica.duckdb"
+    simulator.set_faults([Fault(START, "job_hangs", seconds=1e6, times=1)])
+    events, last = sync(simulator, file)
+    assert ["An export job shows nothing new."] == [
+        event.error.what for event in events if isinstance(event, Split) and event.error is not None
+    ]
+    assert [] == last.problems
+    assert {} == replica.differences(file, simulator, EXPORTS)
+
+
 def test_jobs_that_fail_each_time_are_reported(simulator: Simulator, tmp_path: Path) -> None:
     """A window whose jobs fail three times is that table's failure; the next sync makes it good."""
     file = tmp_path / "replica.duckdb"
