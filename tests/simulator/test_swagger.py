@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -17,6 +18,7 @@ from jsonschema import Draft4Validator
 
 import reiterate
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
+from reiterate.simulator.people import Person
 from tests.conftest import KEY, settings
 from tests.simulator.client import EVER, Client
 from tests.simulator.conftest import END
@@ -32,6 +34,13 @@ TIMES = {"createdAt": WHOLE, "updatedAt": WHOLE}
 
 REALITY: dict[str, dict[str, Any]] = {
     # a definition of the swagger: what production has in place of its properties, or besides; rows of FACTS.md 16
+    "ApiInAppMessage": {
+        "createdAt": WHOLE,
+        "expiresAt": WHOLE,
+        "messageType": TEXT,
+        "typeOfContent": TEXT,
+    },  # 4, like 6
+    "ApiResponseUser": {"itblUserId": TEXT},  # schema.json, user
     "ApiTemplateEntry": {"locales": {"type": "array", "items": TEXT}},  # an option that leaked, like 6
     "ApiTemplateResponse": TIMES,  # 1
     "ApiEmailTemplateModel": {"cacheDataFeed": TRUTH, "mergeDataFeedContext": TRUTH},  # like 6
@@ -46,8 +55,15 @@ REALITY: dict[str, dict[str, Any]] = {
     "ExportJobStatusAndFiles": {"jobState": TEXT},  # 5, 6
     "GetTemplatesResponse": {"totalTemplatesCount": WHOLE},  # 9
     "JobModel": {"jobState": TEXT, "dataTypeName": TEXT},  # 5, 6
+    "InAppTrigger": {"type": TEXT},  # like 6
+    "SentMessage": {"messageMedium": TEXT, "status": TEXT, "sentAt": TEXT},  # 23
     "SnippetResponse": {"id": WHOLE},  # 16
+    "WebInAppDisplaySettings": {"position": TEXT},  # like 6
 }
+
+
+MISSING = {"ApiResponseUser": {"email"}}
+"""What the swagger requires, and production may leave out: the email of a user who has none (FACTS.md 16, 7)."""
 
 
 def schema_of(path: str, method: str = "get") -> dict[str, Any]:
@@ -63,6 +79,7 @@ def _strict(name: str, definition: dict[str, Any]) -> dict[str, Any]:
         "additionalProperties": False,
         **definition,
         "properties": {**definition["properties"], **REALITY.get(name, {})},
+        "required": [field for field in definition.get("required", ()) if field not in MISSING.get(name, ())],
     }
 
 
@@ -100,6 +117,15 @@ def asked(simulator: Simulator) -> Iterator[tuple[str, str, dict[str, str | int]
         for route in ("items", "fieldMappings"):
             path = "/api/catalogs/{catalogName}/" + route
             yield path, path.replace("{catalogName}", name), {}
+    yield "/api/campaigns/{id}", f"/api/campaigns/{recurring}", {}
+    items = "/api/catalogs/{catalogName}/items/{itemId}"
+    for name, rows in world.entities.catalogs.items():
+        for item in [*rows][:3]:
+            yield items, f"/api/catalogs/{name}/items/{quote(item, safe='')}", {}
+    for snippet in world.entities.snippets:
+        for asked_for in (snippet["id"], snippet["name"]):
+            yield "/api/snippets/{identifier}", f"/api/snippets/{asked_for}", {}
+    yield from asked_of_people(simulator)
     templates = [*world.templates, *world.entities.embedded.values()]
     for template in templates:
         path = f"/api/templates/{template['messageMedium'].lower()}/get"
@@ -110,10 +136,29 @@ def asked(simulator: Simulator) -> Iterator[tuple[str, str, dict[str, str | int]
             yield path, path, {"clientTemplateId": own_id}
 
 
+def asked_of_people(simulator: Simulator) -> Iterator[tuple[str, str, dict[str, str | int]]]:
+    """Yield the same of single users, and of one whom nobody knows."""
+    for person in [*simulator.world.people[:30], Person({"email": "nobody@example.com", "userId": "nobody"}, 0)]:
+        for name in ("email", "userId"):
+            if name not in person.profile:
+                continue
+            value = person.profile[name]
+            in_path = quote(value, safe="")
+            prefix = {"email": "", "userId": "byUserId/"}[name]
+            yield f"/api/events/{prefix}{{{name}}}", f"/api/events/{prefix}{in_path}", {"limit": 200}
+            yield f"/api/users/{prefix}{{{name}}}", f"/api/users/{prefix}{in_path}", {}
+            query = {"email": "/api/users/getByEmail", "userId": "/api/users/byUserId"}[name]
+            yield query, query, {name: value}
+            for path in ("users/getSentMessages", "embedded-messaging/messages"):
+                yield f"/api/{path}", f"/api/{path}", {name: value}
+            yield "/api/inApp/getMessages", "/api/inApp/getMessages", {name: value, "count": 10}
+
+
 TEXTS = {
     # what is no JSON object: streams of lines, CSV, a bare number; FACTS.md 3, 10.1 and 16 (15)
     *("/api/campaigns/metrics", "/api/experiments/metrics", "/api/export/data.json"),
-    *("/api/lists/getUsers", "/api/lists/{listId}/size"),
+    *("/api/lists/getUsers", "/api/lists/previewUsers", "/api/lists/{listId}/size"),
+    *("/api/export/userEvents", "/api/email/viewInBrowser"),
 }
 
 

@@ -90,6 +90,17 @@ def experiment_totals(world: World, request: Request) -> Reply:
     return Answer({"id": found["id"], "status": found["status"], "variants": world.results.totals(found)})
 
 
+def experiment_trends(world: World, request: Request) -> Reply:
+    """FACTS.md 13, and Iterable's own client: each metric by day; a start needs an end, and the other way round."""
+    found, params = world.results.experiments.get(int(request.values[0])), request.params
+    if found is None:
+        return _no_experiment(request)
+    if ("startDateTime" in params) != ("endDateTime" in params):
+        return error(400, "Provide both startDateTime and endDateTime, or omit both.", "BadParams")
+    window = (moment(params["startDateTime"]), moment(params["endDateTime"])) if "startDateTime" in params else None
+    return Answer(world.results.trends(found, window))
+
+
 def _no_experiment(request: Request) -> Answer:
     return error(404, f"Experiment {request.values[0]} not found", "NotFound")
 
@@ -152,6 +163,16 @@ def catalog_items(world: World, request: Request) -> Reply:
     )
 
 
+def catalog_item(world: World, request: Request) -> Reply:
+    """Bare, unlike the other answers about catalogs; ids of items tell case apart (FACTS.md 13)."""
+    name, item = _catalog(world, request), request.values[1]
+    if name is None:
+        return _no_catalog(request)
+    if item not in world.entities.catalogs[name]:
+        return _not_found("Catalog item", "error.catalogs.items.notFound", item)
+    return Answer(world.entities.catalogs[name][item])
+
+
 def catalog_fields(world: World, request: Request) -> Reply:
     """Wrapped, against the swagger (FACTS.md 13)."""
     name = _catalog(world, request)
@@ -163,15 +184,13 @@ def _catalog(world: World, request: Request) -> str | None:
 
 
 def _no_catalog(request: Request) -> Answer:
-    name = request.values[0]
+    return _not_found("Catalog", "error.catalogs.notFound", request.values[0])
+
+
+def _not_found(what: str, code: str, name: str) -> Answer:
+    """Return an error in the form that catalogs have (FACTS.md 4.1)."""
     return Answer(
-        {
-            "error": "NotFound",
-            "message": f"Catalog not found: {name}",
-            "code": "error.catalogs.notFound",
-            "data": {"args": [name]},
-        },
-        404,
+        {"error": "NotFound", "message": f"{what} not found: {name}", "code": code, "data": {"args": [name]}}, 404
     )
 
 
@@ -198,6 +217,15 @@ def journeys(world: World, request: Request) -> Reply:
 def snippets(world: World, _: Request) -> Reply:
     """Swagger: GET /api/snippets."""
     return Answer({"snippets": world.entities.snippets})
+
+
+def snippet(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/snippets/{identifier}: a number is an id, anything else a name."""
+    asked = request.values[0]
+    found = next(
+        (row for row in world.entities.snippets if str(row["id"] if asked.isdecimal() else row["name"]) == asked), None
+    )
+    return error(404, f"Snippet {asked} not found", "NotFound") if found is None else Answer({"snippet": found})
 
 
 def webhooks(world: World, _: Request) -> Reply:
@@ -227,14 +255,17 @@ ROUTES: tuple[tuple[str, Callable[[World, Request], Reply]], ...] = (
     (r"/api/campaigns/recurring/(\d+)/childCampaigns", child_campaigns),
     (r"/api/catalogs", catalogs),
     (r"/api/catalogs/([^/]+)/items", catalog_items),
+    (r"/api/catalogs/([^/]+)/items/([^/]+)", catalog_item),
     (r"/api/catalogs/([^/]+)/fieldMappings", catalog_fields),
     (r"/api/experiments", experiments),
     (r"/api/experiments/metrics", experiment_metrics),
     (r"/api/experiments/(\d+)", experiment),
     (r"/api/experiments/(\d+)/variants", experiment_variants),
     (r"/api/experiments/(\d+)/totals", experiment_totals),
+    (r"/api/experiments/(\d+)/trends", experiment_trends),
     (r"/api/journeys", journeys),
     (r"/api/snippets", snippets),
+    (r"/api/snippets/([^/]+)", snippet),
     (r"/api/templates/(email|push|inapp|sms|embedded)/get", template),
     (r"/api/templates/getByClientTemplateId", by_client_template_id),
     (r"/api/users/forgotten", forgotten_emails),

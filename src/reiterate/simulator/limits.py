@@ -12,6 +12,7 @@ LIMITS: tuple[tuple[str, float, float], ...] = (
     # path prefix, calls, seconds; the first that matches applies
     ("/api/export/data.json", 4, 60),
     ("/api/lists/getUsers", 5, 60),
+    ("/api/lists/previewUsers", 5, 60),
     ("/api/users/getFields", 3, 1),
     ("/api/campaigns/metrics", 10, 60),
     ("/api/campaigns", 100, 1),
@@ -29,6 +30,7 @@ LIMITS: tuple[tuple[str, float, float], ...] = (
 NAMED: tuple[tuple[str, str, float, float], ...] = (
     # method and path, as they are counted; these come first
     (r"GET /api/lists/[^/]+/size", "/api/lists/{id}/size", 5, 60),
+    (r"POST /api/templates/[^/]+/preview", "/api/templates/preview", 10, 1),
     (r"POST /api/export/start", "/api/export/start", 1, 1),
     (r"GET /api/export/\d+/files", "/api/export/{jobId}/files", 1, 1),
     (r"DELETE /api/export/\d+", "/api/export/{jobId}", 1, 1),

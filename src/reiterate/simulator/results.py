@@ -20,6 +20,8 @@ Row = dict[str, Any]
 EXPERIMENTS = 23
 """A list of them has 20 unless more are asked for."""
 
+DAY_MS = 86_400_000
+
 EXPERIMENT_HEADER = (
     "Campaign ID",
     "Experiment ID",
@@ -118,6 +120,40 @@ class Results:
             for variant in experiment["variants"]
         ]
 
+    def trends(self, experiment: Row, window: tuple[float, float] | None) -> Row:
+        """
+        Return the metrics of each variant by the days of the experiment, which add up to its totals.
+
+        Of a *window* (epoch seconds) there are the days that begin in it; a draft has none.
+        """
+        first, last = experiment.get("startDate"), experiment.get("finishDate")
+        days = range(first, last + 1, DAY_MS) if first is not None and last is not None else range(0)
+        start, end = window or (
+            (first or experiment["creationDate"]) / 1000,
+            (last or experiment["creationDate"]) / 1000,
+        )
+        return {
+            "id": experiment["id"],
+            "status": experiment["status"],
+            "interval": "day",
+            "startDateTime": iso(int(start * 1000)),
+            "endDateTime": iso(int(end * 1000)),
+            "variants": [
+                {
+                    **{name: variant[name] for name in ("id", "name", "isControl", "isWinner")},
+                    "series": {
+                        metric: [
+                            {"time": iso(day), "value": value}
+                            for day, value in zip(days, _shares(total, len(days)), strict=True)
+                            if window is None or start <= day / 1000 < end
+                        ]
+                        for metric, total in variant["metrics"].items()
+                    },
+                }
+                for variant in self.totals(experiment)
+            ],
+        }
+
     def experiment_cells(self, experiment: Row) -> list[list[str]]:
         """Return the lines of an experiment's metrics; the first variant has a cell more than the header has."""
         return [
@@ -170,6 +206,12 @@ class Results:
     def change(self) -> None:
         """Let some time pass."""
         next(iter(self.experiments.values()))["status"] = "winner_found"
+
+
+def _shares(total: float, count: int) -> list[float]:
+    """Return *total* in *count* parts, of which the last has what is left over."""
+    part = total // count if count else 0
+    return [*[part] * (count - 1), total - part * (count - 1)] if count else []
 
 
 def _typed(name: str, cell: str) -> object:

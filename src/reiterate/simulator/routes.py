@@ -40,6 +40,8 @@ class Request:
     pairs: tuple[tuple[str, str], ...]
     address: str
     now: float
+    document: Any = None
+    """the JSON body"""
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -100,6 +102,12 @@ def campaigns(world: World, request: Request) -> Reply:
     states = {value for name, value in request.pairs if name == "campaignState"}
     rows = [row for row in world.campaigns if not states or row["campaignState"] in states]
     return page(rows, request, rows_name="campaigns", total_name="totalCampaignsCount", key="id")
+
+
+def campaign(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/campaigns/{id}; an unknown one is a 404 (FACTS.md 4.2)."""
+    found = next((row for row in world.campaigns if row["id"] == int(request.values[0])), None)
+    return error(404, f"Campaign {request.values[0]} not found", "NotFound") if found is None else Answer(found)
 
 
 def templates(world: World, request: Request) -> Reply:
@@ -186,7 +194,17 @@ def list_users(world: World, request: Request) -> Reply:
     names = world.members.get(int(list_id)) if list_id.isdigit() else None
     if names is None:
         return _no_list(list_id)
-    return Stream(_pieces([f"{name}\n".encode() for name in names]), "text/plain")
+    return Stream(pieces([f"{name}\n".encode() for name in names]), "text/plain")
+
+
+def preview_users(world: World, request: Request) -> Reply:
+    """Swagger: GET /api/lists/previewUsers; 1000 at random, at most 5000."""
+    list_id, size = request.params.get("listId", ""), min(number_of(request.params, "size", 1000), 5000)
+    names = world.members.get(int(list_id)) if list_id.isdigit() else None
+    if names is None:
+        return _no_list(list_id)
+    chosen = Random().sample(sorted(names), min(size, len(names)))
+    return Stream(pieces([f"{name}\n".encode() for name in chosen]), "text/plain")
 
 
 def _no_list(list_id: str) -> Answer:
@@ -236,7 +254,7 @@ def export(world: World, request: Request) -> Reply:
     kind = data_type_of(request.params, world)
     start, end = range_of(request.params, request.now)
     lines = lines_of(world, kind, start, end, now=request.now)
-    return Stream(_pieces([chosen_fields(line, request.params) for line in lines]))
+    return Stream(pieces([chosen_fields(line, request.params) for line in lines]))
 
 
 def chosen_fields(line: bytes, params: Mapping[str, str]) -> bytes:
@@ -301,7 +319,7 @@ def moment(text: str) -> float:
     raise WrongParameter(f'Invalid format: "{text}"')
 
 
-def _pieces(lines: list[bytes]) -> Iterator[bytes]:
+def pieces(lines: list[bytes]) -> Iterator[bytes]:
     """Yield *lines* in an order that differs from request to request."""
     Random().shuffle(lines)
     for first in range(0, len(lines), CHUNK_ROWS):
@@ -310,11 +328,13 @@ def _pieces(lines: list[bytes]) -> Iterator[bytes]:
 
 ROUTES: tuple[tuple[str, Callable[[World, Request], Reply]], ...] = (
     (r"/api/campaigns", campaigns),
+    (r"/api/campaigns/(\d+)", campaign),
     (r"/api/channels", channels),
     (r"/api/messageTypes", message_types),
     (r"/api/templates", templates),
     (r"/api/lists", lists),
     (r"/api/lists/getUsers", list_users),
+    (r"/api/lists/previewUsers", preview_users),
     (r"/api/lists/(\d+)/size", list_size),
     (r"/api/metadata", metadata_tables),
     (r"/api/metadata/([^/]+)", metadata_keys),

@@ -17,7 +17,17 @@ from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 
-from reiterate.simulator import entity_routes, false_answers, faults, guard, people_routes, routes, vanishing, wire
+from reiterate.simulator import (
+    entity_routes,
+    false_answers,
+    faults,
+    guard,
+    message_routes,
+    people_routes,
+    routes,
+    vanishing,
+    wire,
+)
 from reiterate.simulator.faults import Faults
 from reiterate.simulator.jobs import Jobs
 from reiterate.simulator.limits import Limits
@@ -38,6 +48,14 @@ LONGEST_URI = 2048
 NOT_FOUND = Answer(
     "<!DOCTYPE html><html><head><title>Action not found</title></head></html>", 404, "text/html; charset=utf-8"
 )
+
+
+TABLES = {
+    # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
+    "GET": (*routes.ROUTES, *entity_routes.ROUTES, *message_routes.ROUTES, *people_routes.ROUTES),
+    "POST": message_routes.POSTS,
+}
+"""Paths and who answers, by method."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +168,12 @@ class App:
             return routes.error(400, str(wrong), "BadParams")
 
     def _route(self, asked: Asked) -> Reply:
-        for pattern, answer in (*routes.ROUTES, *entity_routes.ROUTES, *people_routes.ROUTES):
-            # a wrong method is as unknown as a wrong path (FACTS.md 4.2)
-            if asked.method == "GET" and (found := re.fullmatch(pattern, asked.path)):
+        for pattern, answer in TABLES.get(asked.method, ()):
+            if found := re.fullmatch(pattern, asked.path):
                 values = tuple(map(unquote, found.groups()))
                 pairs = tuple(parse_qsl(asked.query, keep_blank_values=True))
-                return answer(self.world, routes.Request(asked.path, values, pairs, asked.address, self._now()))
+                request = routes.Request(asked.path, values, pairs, asked.address, self._now(), asked.document)
+                return answer(self.world, request)
         return NOT_FOUND
 
     def _job_reply(self, asked: Asked, fault: Fault | None) -> Reply | None:
