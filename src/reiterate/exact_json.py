@@ -56,8 +56,12 @@ def members(text: bytes) -> Members:
     return found
 
 
-def dumps(value: Any, *, escaped: bool = True) -> str:  # noqa: ANN401 (JSON is any)
-    """Return JSON text in ASCII; unless *escaped*, characters stand in it as they are, which may be no JSON."""
+def dumps(value: Any, *, escaped: bool = True, ordered: bool = False) -> str:  # noqa: ANN401 (JSON is any)
+    """
+    Return JSON text in ASCII; unless *escaped*, characters stand in it as they are, which may be no JSON.
+
+    If *ordered*, the members of every object are in the order of their names.
+    """
     written: list[str] = []
     left: list[Any] = [value]  # no recursion: values may be nested more deeply than calls
     while left:
@@ -65,7 +69,9 @@ def dumps(value: Any, *, escaped: bool = True) -> str:  # noqa: ANN401 (JSON is 
             case _Mark() | Number() as text:
                 written.append(text)
             case Members() | dict() as members:
-                pairs = members.items() if isinstance(members, dict) else members
+                pairs = [*(members.items() if isinstance(members, dict) else members)]
+                if ordered:
+                    pairs.sort(key=lambda pair: pair[0])
                 left += _enclosed("{}", [(name, _Mark(":"), member) for name, member in pairs])
             case list() as items:
                 left += _enclosed("[]", [(item,) for item in items])

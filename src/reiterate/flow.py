@@ -13,6 +13,7 @@ from dataclasses import field as field_of
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reiterate.catalog.model import ByFirst
 from reiterate.errors import SpoolError
 from reiterate.secret import masked
 from reiterate.shape import Shape
@@ -162,6 +163,11 @@ class Column:
     field: str | None
     variant: bool = False
 
+    @property
+    def tells_content(self) -> bool:
+        """Whether it is the ``_content_id``, which has another name where an older version gave that to a field."""
+        return self.field is None and self.name.startswith(ByFirst.column)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -169,13 +175,11 @@ class Batch:
     The typed rows of one task: a DuckDB query over its raw file, not yet run, with *columns* in order.
 
     Whoever has run the query makes sure with *raw* that the file did not change under it. Rows are unique by the
-    table's identity. *key* names the columns that tell them apart: all of them together, or
-    the first that is not null if *first_of*.
+    table's identity, which is the first of its fields that a row has if *first_of*.
     """
 
     raw: RawFile
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
     first_of: bool
     cursor_range: tuple[datetime, datetime] | None
     """

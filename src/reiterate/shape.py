@@ -52,7 +52,7 @@ class Shape:
     The wanted columns of one table.
 
     *only* (all, if empty), *omitted* and *hashed* name source fields, by their spelling, their snake_case, or a glob;
-    *salt* makes hashes that nobody else can count.
+    *salt* makes hashes that nobody else can count. An empty text of *bare* fields counts as none, and is not hashed.
     """
 
     policy: Policy = Policy.EVOLVE
@@ -62,6 +62,7 @@ class Shape:
     omitted: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
     salt: Secret | None = None
+    bare: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -91,7 +92,7 @@ class Shape:
         return f"{exact_json.dumps(exact_json.Members(disguised))}\n".encode()
 
     def _hides(self, field: str, value: Any) -> bool:  # noqa: ANN401 (JSON is any)
-        return value is not None and self.hashes(field)
+        return value is not None and self.hashes(field) and not (value == "" and field in self.bare)
 
     def _hash(self, value: Any) -> str:  # noqa: ANN401 (JSON is any)
         text = value if type(value) is str else exact_json.dumps(value)

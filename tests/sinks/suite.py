@@ -7,6 +7,7 @@ What every destination must do: inherit :class:`SinkSuite`, name the destination
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import time
 from abc import ABC, abstractmethod
@@ -50,6 +51,7 @@ from tests.sinks.batches import (
     user,
     whole,
     window,
+    wire,
 )
 
 if TYPE_CHECKING:
@@ -492,6 +494,112 @@ class SinkSuite:
         place.load(task, click("10:00", email="zoe@example.com"))
         found = place.ask("SELECT email, _valid_to IS NULL FROM email_click_history ORDER BY 1")
         assert [("ines@example.com", False), ("zoe@example.com", True)] == [tuple(row) for row in found]
+
+    # ── what an event is ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_ids_of_empty_texts(self, place: Destination) -> None:
+        """An empty text counts as a value in the id of an event, as it did in version 0.1.0, which made these ids."""
+        identifying = ("messageId", "url", "hrefIndex", "ip", "userAgent", "email", "itblUserId", "userId")
+        empty = {"createdAt": wire("10:00"), **dict.fromkeys(identifying, "")}
+        nobody: Row = {"email": None}
+        rows: list[Row] = [empty, empty, {**empty, **nobody}, {**empty, **nobody, "itblUserId": None}]
+        place.load(first_read("10:00", "11:00"), *rows, {"createdAt": wire("10:00")}, {**empty, "createdAt": ""})
+        assert {
+            "2cf0683b2c4b91f8132aca97f0000643",
+            "b6d1b7705d8bf1127e94ac5f14fb783c",
+            "bf48d35122f9068e63fa26f6fe96c9ea",
+            "c9dd4f83a675a920501910af892ae602",
+            "cfc63c3289ad502d216d2f87934322f4",
+            "f91123e57262f92df286d4b10ea95a82",
+        } == event_ids(place)
+
+    # ── who a user is ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_users_by_numbers_and_texts(self, place: Destination) -> None:
+        """A userId is the same as number and as text, of any size, whichever column it stands in."""
+        task = window("users", "10:00", "11:00")
+        numbers_of = [5, 2**60, 12345678901234567890, -7]
+        rows = [{"userId": number, "profileUpdatedAt": wire("10:00")} for number in numbers_of]
+        assert (4, 0, 0) == numbers(place.load(task, *rows))
+        assert (0, 0, 0) == numbers(place.load(task, *rows))
+        texts = [row | {"userId": str(row["userId"]), "firstName": "Ines"} for row in rows]
+        assert (0, 4, 0) == numbers(place.load(task, *texts))
+        assert same("users", texts) == place.has("users")
+        assert (1, 4, 0) == numbers(place.load(task, *rows, {"userId": "x", "profileUpdatedAt": wire("10:00")}))
+        with closing(place.open()) as sink:
+            assert (0, 1) == sink.compare(batch(sink, task, texts))
+            assert 0 == sink.doubles(TABLES["users"])
+
+    def test_an_empty_text_is_no_identity(self, place: Destination) -> None:
+        """Users are told apart by the first field that holds something, and two fields are never the same."""
+        at_ten = {"profileUpdatedAt": wire("10:00")}
+        rows: list[Row] = [
+            {"itblUserId": "", "email": "", "userId": 1},
+            {"itblUserId": "", "email": "", "userId": 2},
+            {"itblUserId": "", "email": "a@example.com", "userId": 1},
+            {"itblUserId": "1"},
+            {"email": "1"},
+        ]
+        rows = [{**row, **at_ten} for row in rows]
+        task = window("users", "10:00", "11:00")
+        for outcome in ((5, 0, 0), (0, 0, 0)):
+            assert outcome == numbers(place.load(task, *rows))
+        assert (0, 1, 0) == numbers(place.load(task, {"email": None, "userId": "1", "city": "Lyon"} | at_ten))
+
+    def test_users_without_any_identity(self, place: Destination) -> None:
+        """Users who have none of the fields are told apart by what they hold, and counted, in a column of its own."""
+        task = window("users", "10:00", "11:00")
+        place.load(task, user("a@example.com", "10:00"))
+        assert "_content_id" not in place.columns("users")
+        at_ten = {"profileUpdatedAt": wire("10:00"), "email": "", "nested": {"b": [{"d": 1, "c": 2}], "a": "é"}}
+        turned = {"nested": {"a": "é", "b": [{"c": 2, "d": 1}]}, "city": None, **at_ten}
+        lyon, lima = at_ten | {"city": "Lyon"}, at_ten | {"city": "Lima"}
+        for rows, outcome in (
+            ([lyon, at_ten, at_ten], (3, 0, 0)),
+            ([turned, lyon], (0, 0, 0)),
+            ([at_ten, lima, turned, lyon, turned], (2, 0, 0)),
+            ([lyon, at_ten, lima, at_ten, at_ten, user("a@example.com", "10:00")], (0, 0, 0)),
+        ):
+            assert outcome == numbers(place.load(task, *rows))
+        assert 6 == len(place.rows("users"))
+        # compact JSON in ASCII, members by their names
+        text = (
+            '{"email":"","nested":{"a":"\\u00e9","b":[{"c":2,"d":1}]},"profileUpdatedAt":"2026-11-01 10:00:00 +00:00"}'
+        )
+        content = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        found = {found for (found,) in place.ask("SELECT _content_id FROM users WHERE _content_id IS NOT NULL")}
+        assert {content, f"{content}#2", f"{content}#3"} < found
+        assert 5 == len(found)
+        with closing(place.open()) as sink:
+            assert 0 == sink.doubles(TABLES["users"])
+
+    def test_hashed_users_without_an_address(self, place: Destination) -> None:
+        """A field of the customer's called like the column has another name; hashes keep an empty text empty."""
+        shape = Shape(hashed=("email",), bare=("itblUserId", "email", "userId"))
+        task = replace(window("users", "10:00", "11:00"), shape=shape)
+        rows = [
+            shape.disguise({"email": email, "profileUpdatedAt": wire("10:00"), "_content_id": name})
+            for email, name in (("", "one"), ("", "two"), ("a@example.com", "three"))
+        ]
+        for outcome in ((3, 0, 0), (0, 0, 0)):
+            assert outcome == numbers(place.load(task, *rows))
+        assert {"one", "two", "three"} == {row["_content_id"] for row in place.rows("users")}
+        assert [(2,)] == [tuple(row) for row in place.ask("SELECT count(_content_id) FROM users")]
+
+    def test_history_of_users_by_number(self, place: Destination) -> None:
+        """What users by number were is kept once for each change."""
+        task = replace(window("users", "10:00", "11:00"), history=True)
+        for name in ("Ines", "Ines", "Inès"):
+            place.load(task, {"userId": 5, "profileUpdatedAt": wire("10:00"), "firstName": name})
+        found = place.ask("SELECT first_name, _valid_to IS NULL FROM users_history ORDER BY 2")
+        assert [("Ines", False), ("Inès", True)] == [tuple(row) for row in found]
+
+    def test_ids_of_another_type_are_ids(self, place: Destination) -> None:
+        """Rows of listings whose ids do not fit their column are told apart by them, too."""
+        rows = [campaign(1, "10:00"), campaign(2, "10:00") | {"id": "b"}, campaign(2, "10:00") | {"id": "c"}]
+        for outcome in ((3, 0, 0), (0, 0, 0)):
+            assert outcome == numbers(place.load(whole("campaigns"), *rows))
+        assert (0, 1, 1) == numbers(place.load(whole("campaigns"), rows[0] | {"id": "1"}, rows[2]))
 
     # ── append ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

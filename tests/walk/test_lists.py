@@ -96,6 +96,28 @@ def test_a_round_of_many_lists_does_not_start_over(simulator: Simulator, tmp_pat
     assert {*POISONED} == {task.scope.value for task in discovered.into if isinstance(task.scope, Part)}
 
 
+def test_members_are_as_they_are(simulator: Simulator, tmp_path: Path) -> None:
+    """Members that differ by a blank or by U+00A0 are two; only the ends of lines are taken off."""
+    file = tmp_path / "replica.duckdb"
+    simulator.set_faults([])
+    odd = {
+        "u-1",
+        "u-1\u00a0",
+        "\u00a0u-1",
+        " u-1",
+        " ",
+        "u-1 ",
+        "\u2003",
+        "A@example.com",
+        "a@example.com",
+        "a@example.com ",
+    }
+    simulator.world.members[3310201] |= odd
+    *_, _ = reiterate.sync(**chosen(simulator, file))
+    found = replica.execute(file, "SELECT coalesce(email, user_id) FROM list_users WHERE list_id = 3310201")
+    assert odd < {name for (name,) in found}
+
+
 def test_only_chosen_lists(simulator: Simulator, tmp_path: Path) -> None:
     """With `lists`, those alone are read, by id or by name; members of others are not kept."""
     file = tmp_path / "replica.duckdb"

@@ -405,7 +405,7 @@ class Caller:
         with target.open("wb") as file, opened as body:
             body.check_framed()
             chunks = lines.passing(body.chunks)
-            for chunk in chunks if rewrite is None else _rewritten(chunks, rewrite, path):
+            for chunk in chunks if rewrite is None else _rewritten(chunks, rewrite, path, kind):
                 self.client.pacer.check()
                 _write(file, chunk)
                 rows = lines.count if rewrite is None else rows + chunk.count(b"\n")
@@ -464,15 +464,17 @@ class Caller:
         self.client.pacer.pause(wait_s, reason, self.listener.waiting, exact=True)
 
 
-def _rewritten(chunks: Iterator[bytes], rewrite: Rewrite, path: str) -> Iterator[bytes]:
+def _rewritten(chunks: Iterator[bytes], rewrite: Rewrite, path: str, kind: Kind) -> Iterator[bytes]:
+    # blanks are no row, but may be a member
+    blank = None if kind.objects else b"\r\n"
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         try:
-            yield b"".join(map(rewrite, filter(bytes.strip, lines)))
+            yield b"".join(map(rewrite, (line for line in lines if line.strip(blank))))
         except ValueError as error:
             raise MalformedRow(path=path) from error
-    if rest.strip():
+    if rest.strip(blank):
         try:
             yield rewrite(rest)
         except ValueError:

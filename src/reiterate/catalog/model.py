@@ -208,8 +208,14 @@ class ByFields:
 
 @dataclass(frozen=True)
 class ByFirst:
-    """Rows that agree in the first of *fields* that they have are one row."""
+    """
+    Rows that agree in the first of *fields* that they have are one row; a number counts as its text.
 
+    A field with an empty text is one that a row does not have. A row that has none is told apart by all that it holds,
+    and its occurrence: by ``_content_id``, a column that appears with the first such row.
+    """
+
+    column: ClassVar[str] = "_content_id"
     fields: tuple[str, ...]
 
 

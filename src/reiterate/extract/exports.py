@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from reiterate.api import ROWS
+from reiterate.catalog.model import ByFirst
 from reiterate.shape import matches
 from reiterate.windows import Window
 
@@ -42,7 +44,11 @@ def fetch(task: Task, read: Export, caller: Caller, target: Path) -> Downloaded:
 
 def rewriting(task: Task) -> Rewrite | None:
     """Return what hides values on the way to the disk, if any are to be hidden."""
-    return task.shape.disguise_line if task.shape.hashed else None
+    if not task.shape.hashed:
+        return None
+    identity = task.table.identity
+    bare = identity.fields if isinstance(identity, ByFirst) else ()
+    return replace(task.shape, bare=bare).disguise_line
 
 
 def window_params(read: Export, window: Window) -> dict[str, str]:

@@ -33,7 +33,8 @@ def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> Downlo
     """
     Write the members of the task's list to *target*; return how much that is.
 
-    A line with an ``@`` is an email address; any other is a user id, as projects keyed by user id give them.
+    A line with an ``@`` is an email address; any other is a user id, as projects keyed by user id give them. It is
+    taken as it is, but for CR and LF: two that differ by a blank or U+00A0 are two.
     """
     if not isinstance(task.scope, Part):
         message = f"members are read list by list, not by {task.scope}"
@@ -41,7 +42,7 @@ def fetch(task: Task, read: ListMembers, caller: Caller, target: Path) -> Downlo
     scope, shape = task.scope, task.shape
 
     def row(line: bytes) -> bytes:
-        identifier = line.decode("utf-8", "surrogateescape").strip()
+        identifier = line.strip(b"\r\n").decode("utf-8", "surrogateescape")
         kind = "email" if "@" in identifier else "userId"
         return f"{json.dumps(shape.disguise({scope.field: scope.value, kind: identifier}))}\n".encode()
 

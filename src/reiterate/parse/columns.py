@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from reiterate.catalog.model import ByEvent, Type
+from reiterate.catalog.model import ByEvent, ByFirst, Type
 from reiterate.flow import Column
 from reiterate.shape import LONGEST_NAME, Shape, Spelling, hashed_name, snake_case
 
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 EVENT_ID = Column(ByEvent.column, Type.TEXT, None)
 
+CONTENT_ID = Column(ByFirst.column, Type.TEXT, None)
+"""What tells apart rows that have none of the fields which do; see :class:`reiterate.catalog.model.ByFirst`."""
+
 CUSTOM_FIELDS = Column("custom_fields", Type.JSON, None)
 """Fields that the catalog does not know, as one object, where a person wants them so."""
 
 RESERVED = {
+    CONTENT_ID.name,
     CUSTOM_FIELDS.name,
     *("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),  # PostgreSQL's own columns
     *("_dlt_id", "_dlt_load_id"),
@@ -86,6 +90,15 @@ def free_name(name: str, field: str, taken: Collection[str]) -> str:
     used = RESERVED | {each.lower() for each in taken}  # databases do not tell case apart
     candidates = chain([name], (hashed_name(name, field, digits) for digits in range(6, LONGEST_NAME)))
     return next(candidate for candidate in candidates if candidate.lower() not in used)
+
+
+def content_id(known: Collection[Column]) -> Column:
+    """Return the column that ``_content_id`` has, or gets, in a table with the columns *known*."""
+    there = (column for column in known if column.tells_content)
+    # a table of an older version may have a field's column of that name
+    taken = {column.name for column in known} - {CONTENT_ID.name}
+    own = any(column.name == CONTENT_ID.name and column.field is not None for column in known)
+    return next(there, replace(CONTENT_ID, name=free_name(CONTENT_ID.name, "", taken)) if own else CONTENT_ID)
 
 
 def raw(main: Column) -> Column:

@@ -5,22 +5,26 @@ What tells the rows of a table apart, as DuckDB SQL over a scan.
 identifying field that is not null, in the catalog's order, joined by the unit separator (U+001F). The instant counts
 in whole seconds since 1970; lists and objects as compact JSON. From the second occurrence of the same on, ``#2``,
 ``#3``, … follows.
+
+``_content_id`` tells a row apart that has none of the fields which should: it is the md5 (hex) of its fields as compact
+JSON in ASCII, the members of every object in the order of their names, nulls left out. From the second such row on,
+``#2``, ``#3``, … follows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+import hashlib
+from typing import TYPE_CHECKING, Any, assert_never
 
-from reiterate import sql
+from reiterate import exact_json, sql
 from reiterate.catalog.model import PERSON, ByEvent, ByFields, ByFirst, Type, Wire
-from reiterate.parse import columns, types
+from reiterate.parse import types
 from reiterate.parse.mend import RAW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Column
     from reiterate.parse.scan import Scan
 
 SEPARATOR = "chr(31)"
@@ -40,20 +44,37 @@ def expression(table: Table, scan: Scan) -> str:
     """
     Return a text that is the same for rows that are the same, occurrences apart.
 
-    Rows of a table that is told apart by the first of several fields may have none of them: then it is null, or, in a
-    scan of whole lines, the line.
+    Rows of a table that is told apart by the first of several fields may have none of them: then it is the hash of what
+    they hold, or null in a scan without such hashes.
     """
     match table.identity:
         case ByEvent():
             return of_event(table, dict(_there(fields(table), scan)))
         case ByFields(identifying):
             return _joined("", _there(identifying, scan))
-        case ByFirst(identifying):
-            named = [text for _, text in _there(identifying, scan)]
-            line = f"{scan.line}::VARCHAR" if scan.whole else "NULL::VARCHAR"
-            return f"coalesce({sql.listed([*named, line])})"
+        case ByFirst():
+            return f"coalesce({first(table, scan)}, {scan.content})"
         case _:
             assert_never(table.identity)
+
+
+def first(table: Table, scan: Scan) -> str:
+    """Return the first of the fields that a row has, by its place among those of *table*; null if it has none."""
+    there = dict(_there(fields(table), scan))
+    texts = (f"'{place}' || nullif({there[field]}, '')" for place, field in enumerate(fields(table)) if field in there)
+    return f"coalesce({sql.listed([*texts, 'NULL::VARCHAR'])})"
+
+
+def content_id(row: Mapping[str, Any]) -> str:
+    """Return the ``_content_id`` of a row by its fields, values as :mod:`reiterate.exact_json` has them."""
+    held = {name: value for name, value in row.items() if value is not None}
+    text = exact_json.dumps(held, ordered=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def occurring(content: str, occurrence: str) -> str:
+    """Return the ``_content_id`` of a row whose content occurs for the time that *occurrence* says, from 1."""
+    return f"CASE WHEN {occurrence} > 1 THEN concat({content}, '#', {occurrence}) ELSE {content} END"
 
 
 def of_event(table: Table, texts: Mapping[str, str], *, instant: str = "") -> str:
@@ -78,6 +99,9 @@ def likeness(table: Table, scan: Scan, sure: Collection[str] = ()) -> tuple[str,
     that what should be text is text (a number might read the same), that the instant is one (else its text might read
     like that of another), and that no value holds what may be a separator. Of *sure* fields all that is known.
     """
+    if isinstance(table.identity, ByFirst):
+        # null is no identity
+        return f"hash({first(table, scan)})", f"{first(table, scan)} IS NOT NULL"
     if not isinstance(table.identity, ByEvent):
         return f"hash({expression(table, scan)})", "true"
     there = [field for field in fields(table) if field in scan.forms]
@@ -130,11 +154,3 @@ def event_id(identity: str, occurrence: str = "1") -> str:
     return (
         f"md5(CASE WHEN {occurrence} > 1 THEN concat({identity}, {SEPARATOR}, '#', {occurrence}) ELSE {identity} END)"
     )
-
-
-def key(table: Table, names: Collection[Column]) -> tuple[str, ...]:
-    """Return the names of the columns that tell rows apart in the destination."""
-    if isinstance(table.identity, ByEvent):
-        return (columns.EVENT_ID.name,)
-    by_field = {column.field: column.name for column in names if not column.variant}
-    return tuple(by_field[field] for field in table.identity.fields)

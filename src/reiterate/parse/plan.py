@@ -81,9 +81,11 @@ class Plan:
         other = types.kind(j, text=main.type is not Type.TEXT)
         return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {other} END"
 
-    def settle(self, kinds: dict[str, Kind]) -> tuple[list[Settled], tuple[Column, ...]]:
+    def settle(self, kinds: dict[str, Kind], *, by_content: bool = False) -> tuple[list[Settled], tuple[Column, ...]]:
         """
         Return all columns of the table, the known ones, then the new ones that *kinds* ask for, and those left out.
+
+        If rows are told apart *by content*, there is a column for that.
 
         :raises SchemaFrozen: when there are new ones that may not be
         """
@@ -118,6 +120,9 @@ class Plan:
             for kind in left:
                 beside = columns.variant(mains[field], types.TYPE_OF[kind])
                 found.setdefault(beside.name, beside)
+        if by_content:
+            beside = columns.content_id(found.values())
+            found.setdefault(beside.name, beside)
         discarded = self._refused(found.values(), filled)
         return [
             Settled(
@@ -148,7 +153,9 @@ class Plan:
             return []
         needed = self._table.needed
         refused = [
-            column for column in wanted if column not in self._there and (column.variant or column.field not in needed)
+            column
+            for column in wanted
+            if column not in self._there and (column.variant or column.field not in needed) and not column.tells_content
         ]
         changes = [column.name for column in refused if column.field is None or column.field in filled]
         if changes and self._shape.policy is Policy.FREEZE:

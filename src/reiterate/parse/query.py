@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from reiterate import sql
-from reiterate.catalog.model import ByEvent, ByFirst, Type, Wire
+from reiterate.catalog.model import ByEvent, Type, Wire
 from reiterate.parse import columns, identity, types
 from reiterate.parse.mend import RAW
 from reiterate.parse.scan import Scan
@@ -33,15 +33,18 @@ def query(
     path: Path,
     settled: list[Settled],
     look: Look,
-    repeated: Path | None,
     every: Collection[str],
     together: Collection[str],
+    *,
+    repeated: Path | None,
+    contents: Path | None,
 ) -> str:
     """
     Return the rows of the lines of *path*, as a query.
 
-    *settled* are the columns of the table. *repeated* is a file of the hashes of identities that several rows share.
-    *every* is each field that occurs; those that are *together* share one column.
+    *settled* are the columns of the table. *every* is each field that occurs; those that are *together* share one
+    column. *repeated* is a file of the hashes of identities that several rows share, *contents* one of lines (their
+    md5) that only their content tells apart, and the hash of that.
     """
     table, kinds = task.table, look.kinds
     there = {field for field, kind in kinds.items() if kind}
@@ -54,13 +57,14 @@ def query(
         if (field in there and field.removeprefix(RAW) in own_columns) or field.removeprefix(RAW) in identifying
     ]
     as_object = bool(together) and columns.CUSTOM_FIELDS in (one.column for one in settled)
-    whole = as_object or (repeated is not None and isinstance(table.identity, ByFirst))
-    scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=whole)
+    scan = Scan(path, {field: forms.get(field, "VARCHAR") for field in used}, whole=as_object, contents=contents)
     same = identity.expression(table, scan)
     names = [sql.name(one.column.name) for one in settled]
     values = {one.column.name: value(one, scan, there) for one in settled}
     if isinstance(table.identity, ByEvent):
         values[columns.EVENT_ID.name] = identity.event_id(same)
+    by_content = [one.column.name for one in settled if one.column.tells_content]
+    values |= dict.fromkeys(by_content, scan.content)
     if as_object:
         custom = {field for field in kinds if field.removeprefix(RAW) in together}
         values[columns.CUSTOM_FIELDS.name] = _without(scan.line, {*every} - custom)
@@ -76,8 +80,12 @@ def query(
         event_id = f"{identity.event_id(SAME, sql.OCCURRENCE)} AS {sql.name(columns.EVENT_ID.name)}"
         again = f"SELECT {sql.listed([*others, event_id])} FROM ({_counted(several, sql.listed(others))})"
     else:
+        # rows that only their content tells apart are counted, as events are; of others the latest is left
+        counted = [f"{identity.occurring(name, sql.OCCURRENCE)} AS {name}" for name in map(sql.name, by_content)]
+        held = "".join(f" OR {name} IS NOT NULL" for name in map(sql.name, by_content))
+        chosen = sql.listed([*(name for name in names if name not in map(sql.name, by_content)), *counted])
         latest = _counted(several, _latest_first(table, settled, names))
-        again = f"SELECT {sql.listed(names)} FROM ({latest}) WHERE {sql.OCCURRENCE} = 1"
+        again = f"SELECT {chosen} FROM ({latest}) WHERE {sql.OCCURRENCE} = 1{held}"
     return _since(task, settled, f"SELECT {sql.listed(names)} FROM ({once} UNION ALL BY NAME {again})")
 
 

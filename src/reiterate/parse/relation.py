@@ -14,6 +14,8 @@ any look (:mod:`reiterate.parse.supposed`): what is not as supposed makes the lo
 
 from __future__ import annotations
 
+import hashlib
+import json
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
@@ -21,11 +23,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from reiterate import sql
+from reiterate import exact_json, sql
 from reiterate.catalog.model import ByEvent, ByFirst
 from reiterate.errors import MalformedRow, SourceError, SpoolError
 from reiterate.flow import Batch, Write
-from reiterate.parse import columns, identity, supposed
+from reiterate.parse import identity, supposed
 from reiterate.parse.apart import apart
 from reiterate.parse.look import WIDE, Looks
 from reiterate.parse.mend import NUL, RAW, mend
@@ -36,14 +38,17 @@ from reiterate.shape import CustomFields
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Column, RawFile
+    from reiterate.flow import Column, RawFile, Task
     from reiterate.parse.scan import Form
 
 MEMORY_LIMIT = "300MB"
+
+LINES_AT_ONCE = 100
+"""A line may have 16 MB."""
 
 LARGE_BYTES = 16_000_000
 """After a file of more bytes the memory is worth freeing."""
@@ -136,7 +141,6 @@ class Parser:
         return Batch(
             raw=raw,
             columns=tuple(one.column for one in settled),
-            key=(columns.EVENT_ID.name,),
             first_of=False,
             cursor_range=(window.start, window.end - timedelta(microseconds=1)),
             query=supposed.query(task, window, raw.path, plan, settled, fields),
@@ -220,15 +224,15 @@ class Parser:
         if hoped_for is not None and look.cursor_range is None:
             # DuckDB reads null as an object without fields
             raise Unforeseen
-        settled, discarded = plan.settle(look.kinds)
-        repeated = None if look.distinct else self._repeated(table, path, fields)
+        contents = None if look.distinct else self._contents(raw.task, path, fields)
+        settled, discarded = plan.settle(look.kinds, by_content=contents is not None)
+        repeated = None if look.distinct else self._repeated(table, path, fields, contents)
         return Batch(
             raw=raw,
             columns=tuple(one.column for one in settled),
-            key=identity.key(table, [one.column for one in settled]),
             first_of=isinstance(table.identity, ByFirst),
             cursor_range=look.cursor_range,
-            query=query(raw.task, path, settled, look, repeated, every, plan.together),
+            query=query(raw.task, path, settled, look, every, plan.together, repeated=repeated, contents=contents),
             source_rows=look.rows,
             repeats=repeated is not None,
             discarded=discarded,
@@ -250,17 +254,54 @@ class Parser:
             raise MalformedRow("Lines of an answer are not JSON objects.", table=table.name)
         return tuple(sorted(fields)), any(nul for nul, _ in found)
 
-    def _repeated(self, table: Table, path: Path, fields: Sequence[str]) -> Path | None:
+    def _contents(self, task: Task, path: Path, fields: Sequence[str]) -> Path | None:
+        """Write the md5 of lines that only their content tells apart, and the hash of that, to a file; None if none."""
+        if not isinstance(task.table.identity, ByFirst):
+            return None
+        scan = Scan(path, _identifying(task.table, fields), whole=True)
+        lines = self._database.execute(
+            f"SELECT {scan.line}::VARCHAR FROM {scan.source} WHERE {identity.first(task.table, scan)} IS NULL"
+        )
+        if not (some := lines.fetchmany(LINES_AT_ONCE)):
+            return None
+        target, written = path.with_suffix(".contents.ndjson"), set[str]()
+        with target.open("w", encoding="ascii") as file:
+            while some:
+                contents = {_md5(line): line for (line,) in some}
+                for of_line in contents.keys() - written:
+                    content = _content(contents[of_line].encode(), fields) or of_line
+                    file.write(f"{json.dumps({'line': of_line, 'id': content})}\n")
+                written |= contents.keys()
+                some = lines.fetchmany(LINES_AT_ONCE)
+        return target
+
+    def _repeated(self, table: Table, path: Path, fields: Sequence[str], contents: Path | None) -> Path | None:
         """Write the hashes of identities that several rows share to a file; return it if there are any."""
-        identifying = identity.fields(table)
-        forms: dict[str, Form] = {field: "VARCHAR" for field in fields if field.removeprefix(RAW) in identifying}
-        scan = Scan(path, forms, whole=isinstance(table.identity, ByFirst))
+        scan = Scan(path, _identifying(table, fields), contents=contents)
         target = path.with_suffix(".repeated.parquet")
         count = self._database.execute(
             f"COPY (SELECT hash({identity.expression(table, scan)}) AS h FROM {scan.source} "
             f"GROUP BY h HAVING count(*) > 1) TO {sql.literal(target)} (FORMAT parquet)"
         ).fetchone()
         return target if count and count[0] else None
+
+
+def _identifying(table: Table, fields: Sequence[str]) -> dict[str, Form]:
+    """Return those of *fields* that may tell rows apart, as a scan reads them."""
+    identifying = identity.fields(table)
+    return {field: "VARCHAR" for field in fields if field.removeprefix(RAW) in identifying}
+
+
+def _content(line: bytes, fields: Collection[str]) -> str:
+    """Return the ``_content_id`` of those *fields* that a line has; empty if it is nested too deeply for Python."""
+    try:
+        return identity.content_id({name: value for name, value in exact_json.members(line) if name in {*fields}})
+    except RecursionError:
+        return ""
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _line(error: duckdb.Error) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROWS = sql.name("raw rows")
 
+CONTENTS = sql.name("raw contents")
+
 SAMPLE_ROWS = 4_000
 """Looked at twice, by one processor: when fields are asked for, and when DuckDB reads the file."""
 RENAMED = re.compile(r"_\d+$")
@@ -38,6 +40,8 @@ class Scan:
     DuckDB finds all fields in one pass over a line, but has no place for an empty name nor for names that differ by
     case alone: those are looked up one by one. That, and whoever wants a *whole* line beside its fields, takes longer.
 
+    *contents* is a file of the md5 of some lines, each with the hash of what the row holds.
+
     If *complete*, the forms must be those of :func:`fields_of_sample`, all JSON, and all be used by the query: then it
     fails when a row has any other field.
     """
@@ -46,6 +50,7 @@ class Scan:
     forms: Mapping[str, Form]
     whole: bool = False
     complete: bool = False
+    contents: Path | None = None
 
     @property
     def source(self) -> str:
@@ -58,9 +63,23 @@ class Scan:
             return f"read_ndjson({sql.literal(self.path)}, columns={self._types}, {plain}) AS {ROWS}"
         lines = f"read_ndjson_objects({sql.literal(self.path)})"
         if not self._at_once:
-            return f"(SELECT json AS line FROM {lines}) AS {ROWS}"
+            return f"(SELECT json AS line FROM {lines}) AS {ROWS}{self._joined}"
         structure = json.dumps({field: self.forms[field] for field in self._at_once})
-        return f"(SELECT json AS line, json_transform(json, {sql.literal(structure)}) AS v FROM {lines}) AS {ROWS}"
+        values = f"json_transform(json, {sql.literal(structure)}) AS v"
+        return f"(SELECT json AS line, {values} FROM {lines}) AS {ROWS}{self._joined}"
+
+    @property
+    def _joined(self) -> str:
+        """What joins the hashes of rows to their lines."""
+        if self.contents is None:
+            return ""
+        hashes = f"read_ndjson({sql.literal(self.contents)}, columns={{'line': 'VARCHAR', 'id': 'VARCHAR'}})"
+        return f" LEFT JOIN {hashes} AS {CONTENTS} ON {CONTENTS}.line = md5({ROWS}.line::VARCHAR)"
+
+    @property
+    def content(self) -> str:
+        """The expression of the hash of what a row holds, null for those whose lines are not in *contents*."""
+        return "NULL::VARCHAR" if self.contents is None else f"{CONTENTS}.id"
 
     @property
     def line(self) -> str:
@@ -99,7 +118,7 @@ class Scan:
 
     @cached_property
     def _by_line(self) -> bool:
-        return self.whole or not self.forms or len(self._at_once) < len(self.forms)
+        return self.whole or self.contents is not None or not self.forms or len(self._at_once) < len(self.forms)
 
     @cached_property
     def _at_once(self) -> frozenset[str]:

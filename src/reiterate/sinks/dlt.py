@@ -34,7 +34,7 @@ from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
 from reiterate.secret import HIDDEN
-from reiterate.sinks import people
+from reiterate.sinks import keys, people
 from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
 from reiterate.sinks.lease import LeasedSink
 from reiterate.sinks.relational import EPOCH, FRESH, OWN_TABLES, names_in
@@ -429,7 +429,7 @@ class DltSink(ServerSink, LeasedSink):
     def _text(self, column: Column, side: str) -> str:
         if column.type is not Type.JSON:
             return super()._text(column, side)
-        return f"CAST({self._dialect.json_text.format(f'{side}.{sql.name(column.name)}')} AS TEXT)"
+        return f"CAST({self._dialect.json_text.format(keys.qualified(column.name, side))} AS TEXT)"
 
     def _merge(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         table, found = self._name(self._called(batch.task.table)), f"{scope} AND {self._same(batch)}"

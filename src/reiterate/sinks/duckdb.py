@@ -152,16 +152,16 @@ class DuckDBDatabase(RelationalSink):
 
     def _different(self, batch: Batch, table: str) -> int:
         """Return how many different keys rows have that were just added: at least so many."""
-        (key,) = map(sql.name, batch.key)
+        key = sql.name(ByEvent.column)
         return self._number(f"SELECT count(DISTINCT hash({key})) FROM {table} AS t WHERE {self._bounds(batch)}")
 
     def _tell_apart(self, batch: Batch, table: str) -> None:
         """Number the events among those just added that share an identity."""
-        (key,) = map(sql.name, batch.key)
+        key = sql.name(ByEvent.column)
         added = f"FROM {table} AS t WHERE {self._bounds(batch)}"
         shared = f"SELECT hash({key}) {added} GROUP BY ALL HAVING count(*) > 1"
         # which of several is the first must not depend on the order of arrival
-        others = sql.listed(sql.name(name) for name in names_in(batch) if name not in batch.key)
+        others = sql.listed(sql.name(name) for name in names_in(batch) if name != ByEvent.column)
         number = f"row_number() OVER (PARTITION BY {key} ORDER BY {others}) AS {sql.OCCURRENCE}"
         self._do(f"CREATE OR REPLACE TEMP TABLE alike AS SELECT *, {number} {added} AND hash({key}) IN ({shared})")
         self._do(f"DELETE {added} AND {key} IN (SELECT {key} FROM alike)")
@@ -181,10 +181,10 @@ class DuckDBDatabase(RelationalSink):
     def _merge_wide(self, batch: Batch, staged: str, scope: str) -> tuple[int, int]:
         """Merge in steps, and slices, for which there is memory."""
         slices = batch.raw.size_bytes // SLICE_BYTES + 1
-        key = f"hash(coalesce({sql.listed(map(sql.name, batch.key))}))"
+        key = f"hash({sql.listed(self._key(batch.task.table, batch.columns, 's'))})"
         added = changed = 0
         for number in range(slices):
-            some = f"SELECT * FROM {staged} WHERE {key} % {slices} = {number}"
+            some = f"SELECT * FROM {staged} AS s WHERE {key} % {slices} = {number}"
             self._do(f"CREATE OR REPLACE TEMP TABLE slice AS {some}")
             of_slice = super()._merge(batch, "slice", scope)
             added, changed = added + of_slice[0], changed + of_slice[1]

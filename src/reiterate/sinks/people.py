@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 from reiterate import sql
 from reiterate.catalog.model import PERSON, ByEvent
+from reiterate.sinks import keys
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
     from reiterate.flow import Batch, Column
 
@@ -114,10 +115,8 @@ class Renamed:
         return f"{self._value(MESSAGE, side, there)} NOT IN ({sql.listed(map(sql.literal, sorted(empty)))})"
 
     def _value(self, field: str, side: str, there: Collection[str]) -> str:
-        """Return the text of a field, whichever of its columns holds it."""
-        columns: Sequence[Column] = [one for one in self.batch.columns if one.field == field and one.name in there]
-        texts = [self.text(column, side) for column in columns]
-        return f"coalesce({sql.listed(texts)})" if len(texts) > 1 else (texts or ["CAST(NULL AS TEXT)"])[0]
+        found = [column for column in self.batch.columns if column.name in there]
+        return keys.value_as_text(field, found, side, self.text)
 
     def _cursor(self, side: str) -> str:
         table = self.batch.task.table

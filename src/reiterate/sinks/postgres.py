@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -12,11 +13,11 @@ from psycopg import errors
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
 from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.sinks.relational import first_line, first_of, names_in
+from reiterate.sinks.relational import first_line, names_in, names_of
 from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column
@@ -176,18 +177,18 @@ class PostgresSink(ServerSink):
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _lay_out(self, table: Table, name: str, names: Mapping[str | None, str]) -> None:
+    def _lay_out(self, table: Table, name: str, columns: Collection[Column], *, new: bool) -> None:
         """Let the cost of a merge depend on what is merged, not on the table."""
-        indexed = ""
-        if isinstance(table.identity, ByEvent):
-            indexed = sql.name(names[table.cursor])
-        elif isinstance(table.identity, ByFirst):
-            # an index holds no long texts
-            indexed = f"md5({first_of([names[field] for field in table.identity.fields])})"
-        elif isinstance(table.read, ListMembers):
-            indexed = sql.name(names[table.read.parameter])
-        if indexed:
-            self._do(f"CREATE INDEX ON {name} ({indexed})")
+        if isinstance(table.identity, ByFirst):
+            # an index holds no long texts; a column that joins the key makes it another one
+            (key,) = self._key(table, columns, "")
+            index = f"{name[:40]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}_key"
+            if not self._rows(f"SELECT 1 WHERE to_regclass({sql.literal(self._name(index))}) IS NOT NULL"):
+                self._do(f"CREATE INDEX {sql.name(index)} ON {self._name(name)} (md5({key}))")
+        elif new and isinstance(table.identity, ByEvent):
+            self._do(f"CREATE INDEX ON {self._name(name)} ({sql.name(names_of(columns)[table.cursor])})")
+        elif new and isinstance(table.read, ListMembers):
+            self._do(f"CREATE INDEX ON {self._name(name)} ({sql.name(names_of(columns)[table.read.parameter])})")
 
     def _append(self, batch: Batch) -> int:
         return self._copy(batch, self._name(self._called(batch.task.table)))

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import duckdb
 
 from reiterate import sql
-from reiterate.catalog.model import ByEvent, ByFirst, KeyedValues, ListMembers, PerParent, Type
+from reiterate.catalog.model import ByEvent, ByFields, ByFirst, KeyedValues, ListMembers, PerParent, Type
 from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import Fact, Ledger, Refusal
-from reiterate.sinks import dataset_format, people
+from reiterate.sinks import dataset_format, keys, people
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.windows import Window
@@ -204,8 +204,8 @@ class RelationalSink(ABC):
         """Return the condition that two values are equal of which neither is null."""
         return f"{left} = {right}"
 
-    def _lay_out(self, table: Table, name: str, names: Mapping[str | None, str]) -> None:  # noqa: B027 (not all need it)
-        """Help a table that was just made, as *name*, to find its rows; *names* are its columns by their fields."""
+    def _lay_out(self, table: Table, name: str, columns: Collection[Column], *, new: bool) -> None:  # noqa: B027 (not all need it)
+        """Help a table, called *name*, to find its rows; it is *new*, or may have got some of *columns* just now."""
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -483,9 +483,10 @@ class RelationalSink(ABC):
             names = names_of(batch.columns)
             cursor = batch.task.table.cursor
             self._make(table, types, by=names[cursor] if cursor else None)
-            self._lay_out(batch.task.table, self._name(table), names)
+            self._lay_out(batch.task.table, table, batch.columns, new=True)
             return
         self._add_columns(table, types, there)
+        self._lay_out(batch.task.table, table, batch.columns, new=False)
 
     def _make_as_wide(self, table: str, columns: Mapping[str, Type]) -> None:
         """Give a table those of *columns* that it lacks; make it if it is not there."""
@@ -565,7 +566,7 @@ class RelationalSink(ABC):
 
     def _text(self, column: Column, side: str) -> str:
         """Return the expression of a value as text; null for null."""
-        return f"CAST({side}.{sql.name(column.name)} AS TEXT)"
+        return f"CAST({keys.qualified(column.name, side)} AS TEXT)"
 
     def _gone(self, batch: Batch, staged: str) -> str:
         """Return the condition that a row ``t`` of the destination is not among those of *staged*."""
@@ -682,18 +683,34 @@ class RelationalSink(ABC):
             return f"t.{cursor_of(batch)} BETWEEN {seconds_of(batch.cursor_range)}"
         return "true"
 
-    def _same(self, batch: Batch) -> str:
-        """Return the condition that a row ``s`` of the batch is the row ``t`` of the destination."""
-        return self._same_row(batch.task.table, batch.key, "t", "s")
+    def _same(self, batch: Batch, there: Collection[str] | None = None) -> str:
+        """
+        Return the condition that a row ``s`` of the batch is the row ``t`` of the destination.
 
-    def _same_row(self, table: Table, key: Collection[str], left: str, right: str) -> str:
-        """Return the condition that rows of *left* and *right* are the same row of *table*."""
-        if isinstance(table.identity, ByFirst):
-            return self._same_first(first_of(key, left), first_of(key, right))
-        pairs = [(f"{left}.{sql.name(column)}", f"{right}.{sql.name(column)}") for column in key]
-        if isinstance(table.identity, ByEvent):
-            return sql.listed((f"{one} = {other}" for one, other in pairs), " AND ")
-        return sql.listed((self._same_value(*pair) for pair in pairs), " AND ")
+        *there* are the names of the columns that the destination has, if it may lack some of the batch's.
+        """
+        return self._same_row(batch.task.table, batch.columns, "t", "s", there)
+
+    def _same_row(
+        self, table: Table, columns: Collection[Column], left: str, right: str, there: Collection[str] | None = None
+    ) -> str:
+        """Return the condition that rows of *left*, which has the columns *there*, and *right* are the same row."""
+        pairs = zip(self._key(table, columns, left, there), self._key(table, columns, right), strict=True)
+        match table.identity:
+            case ByEvent():
+                return sql.listed((f"{one} = {other}" for one, other in pairs), " AND ")
+            case ByFirst():
+                return sql.listed((self._same_first(*pair) for pair in pairs), " AND ")
+            case ByFields():
+                return sql.listed((self._same_value(*pair) for pair in pairs), " AND ")
+            case _:
+                assert_never(table.identity)
+
+    def _key(
+        self, table: Table, columns: Collection[Column], side: str, there: Collection[str] | None = None
+    ) -> list[str]:
+        """Return the expressions that tell the rows of *side* apart, see :func:`reiterate.sinks.keys.key`."""
+        return keys.key(table, columns, side, self._text, there)
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         there = self.columns(table)
@@ -771,7 +788,7 @@ class RelationalSink(ABC):
             # what a process left that died while it dropped it
             self._drop_table(fresh)
             self._make(fresh, {column.name: column.type for column in columns})
-            self._lay_out(table, self._name(fresh), names_of(columns))
+            self._lay_out(table, fresh, columns, new=True)
 
         with self._transaction(define, (fresh,), table=table.name):
             names = sql.listed(map(sql.name, OWN_TABLES[COLUMNS]))
@@ -817,7 +834,7 @@ class RelationalSink(ABC):
         """
         if not self._brake.may_hold(table, rows):
             return 0
-        same = self._same_row(table, key_of(table, columns), "t", "s")
+        same = self._same_row(table, columns, "t", "s")
         again = f"SELECT 1 FROM {self._all(f'{FRESH}{table.name}')} AS s WHERE {same}"
         gone = self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE NOT EXISTS ({again})")
         self._brake.hold(table, gone, of_table=lambda: rows, losses=[(rows, gone)])
@@ -861,7 +878,7 @@ class RelationalSink(ABC):
     def _keep_history(self, table: Table, columns: Collection[Column], kept: Kept) -> None:
         """End the versions of rows in the scope that are others now (or gone), and begin those that they are now."""
         now, history, moment = self._name(table.name), self._name(history_of(table)), sql.literal(kept.at)
-        same = self._same_row(table, key_of(table, columns), "h", "t")
+        same = self._same_row(table, columns, "h", "t")
         names = [sql.name(column.name) for column in columns]
         is_open = f"h.{sql.name(VALID_TO)} IS NULL"
         other = f"{same} AND {is_open} AND ({self._differ(columns, 'h', 't')})"
@@ -913,8 +930,7 @@ class RelationalSink(ABC):
         return self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE {where}")
 
     def doubles(self, table: Table) -> int:
-        names = key_of(table, self.columns(table))
-        key = [first_of(names)] if isinstance(table.identity, ByFirst) else [*map(sql.name, names)]
+        key = self._key(table, self.columns(table), "t")
         return self._number(
             f"""SELECT (SELECT count(*) FROM {self._all(table.name)} AS t)
                 - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._all(table.name)} AS t) AS d)"""
@@ -922,16 +938,17 @@ class RelationalSink(ABC):
 
     def compare(self, batch: Batch) -> tuple[int, int]:
         table, scope = self._all(batch.task.table.name), batch.task.scope
+        same = self._same(batch, there=self._column_names(batch.task.table.name))
         with self._recognised(batch, again=True) as staged:
             missing = self._number(
                 f"""SELECT count(*) FROM {staged} AS s
-                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {self._same(batch)})"""
+                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same})"""
             )
             if not isinstance(scope, Window):
                 return missing, 0
             only_here = self._number(
                 f"""SELECT count(*) FROM {table} AS t WHERE {within(scope, f"t.{cursor_of(batch)}")}
-                    AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"""
+                    AND NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {same})"""
             )
         return missing, only_here
 
@@ -999,26 +1016,12 @@ def names_of(columns: Collection[Column]) -> dict[str | None, str]:
     return {column.field: column.name for column in columns if not column.variant}
 
 
-def key_of(table: Table, columns: Collection[Column]) -> list[str]:
-    """Return the columns that tell the rows of *table* apart."""
-    if isinstance(table.identity, ByEvent):
-        return [ByEvent.column]
-    names = names_of(columns)
-    return [names[field] for field in table.identity.fields]
-
-
 def history_of(table: Table) -> str:
     return f"{table.name}_history"
 
 
 def snapshots_of(table: Table) -> str:
     return f"{table.name}_snapshots"
-
-
-def first_of(columns: Collection[str], side: str = "") -> str:
-    """Return the expression of the first of *columns* that is not null, in the table that is called *side*."""
-    prefix = f"{side}." if side else ""
-    return f"coalesce({sql.listed(f'{prefix}{sql.name(column)}' for column in columns)})"
 
 
 def cursor_of(batch: Batch) -> str:

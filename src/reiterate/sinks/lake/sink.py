@@ -17,7 +17,6 @@ from reiterate.sinks.relational import (
     VALID_TO,
     cursor_of,
     history_of,
-    key_of,
     names_in,
     snapshots_of,
 )
@@ -191,7 +190,7 @@ class Files(LakeTables):
 
     def _versions(self, table: Table, columns: Collection[Column]) -> tuple[str, str]:
         """Return the conditions that ``h`` and ``t`` are the same row, and that they are two versions of it."""
-        return self._same_row(table, key_of(table, columns), "h", "t"), f"({self._differ(columns, 'h', 't')})"
+        return self._same_row(table, columns, "h", "t"), f"({self._differ(columns, 'h', 't')})"
 
     def _revise(
         self, table: str, label: Label, names: Collection[str], *, hit: str, new: str, rest: Callable[[str], str]
