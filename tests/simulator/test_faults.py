@@ -311,6 +311,27 @@ def test_endless_markers(simulator: Simulator) -> None:
     assert 500 == len([key for key, _ in zip(found, range(500), strict=False)])
 
 
+def test_endless_files(simulator: Simulator) -> None:
+    """So do the names of the files of an export job: behind the last comes the first under a greater name."""
+    asking = client(simulator, Fault("/api/export/*/files", "endless_pages"))
+    job = json.loads(asking.start(dataTypeName="emailOpen", **EVER).data)["jobId"]
+    while asking.json(f"/api/export/{job}/files")["jobState"] != "completed":
+        pass
+    names = [""]
+    for _ in range(5):
+        names += [file["file"] for file in asking.json(f"/api/export/{job}/files", startAfter=names[-1])["files"]]
+    assert 6 == len(set(names))
+    assert names == sorted(names)
+
+
+def test_endless_offsets(simulator: Simulator) -> None:
+    """A listing by offsets begins anew behind its end."""
+    asking = client(simulator, Fault("/api/experiments", "endless_pages"))
+    pages = [asking.json("/api/experiments", limit=10, offset=offset)["experiments"] for offset in (0, 30)]
+    assert pages[0]
+    assert pages[0] == pages[1]
+
+
 @pytest.mark.parametrize(
     ("host", "begins"),
     [
