@@ -289,6 +289,16 @@ def test_item_vanishes(small: Simulator, path: str, table: str, params: dict[str
     assert len(before) - 1 == len(small.truth(table))
 
 
+def test_nothing_vanishes_for_others(small: Simulator) -> None:
+    """A request whose key is refused deletes nothing; a catalog is found by its name in any case."""
+    small.set_faults([Fault("/api/*", "item_vanishes")])
+    before = len(small.truth("catalog_items"))
+    assert 401 == Client(small.url, key="wrong").get("/api/catalogs/products/items", page=2).status
+    assert before == len(small.truth("catalog_items"))
+    Client(small.url).get("/api/catalogs/PRODUCTS/items", page=2)
+    assert before - 1 == len(small.truth("catalog_items"))
+
+
 def test_a_key_vanishes(small: Simulator) -> None:
     """The same for a listing that goes by markers."""
     small.set_faults([Fault("/api/metadata/stores", "item_vanishes", times=1)])

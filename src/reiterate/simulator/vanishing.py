@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ def is_later_page(params: Mapping[str, str]) -> bool:
 def vanish(world: World, path: str, params: Mapping[str, str]) -> None:
     """Delete the first row of the listing at *path*; nothing happens where there is none, or no row."""
     entities = world.entities
-    match path.removeprefix("/api/").split("/"):
+    match [unquote(part) for part in path.removeprefix("/api/").split("/")]:
         case ["campaigns"]:
             del world.campaigns[:1]
         case ["templates"]:
@@ -33,10 +34,12 @@ def vanish(world: World, path: str, params: Mapping[str, str]) -> None:
         case ["catalogs"]:
             _drop_first(entities.catalogs, key=min(entities.catalogs, default=""))
         case ["catalogs", name, "items"]:
-            items = entities.catalogs.get(name, {})
+            items: dict[str, Any] = next(
+                (rows for known, rows in entities.catalogs.items() if known.lower() == name.lower()), {}
+            )
             _drop_first(items, key=min(items, default=""))
         case ["metadata", table]:
-            _drop_first(world.metadata.get(table, {}))
+            _drop_first(world.metadata.get(table.lower(), {}))
         case _:
             pass
 
