@@ -20,7 +20,7 @@ from reiterate.flow import Part, Task, Write
 from reiterate.windows import Window, gaps, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -54,9 +54,11 @@ class Verified:
     error: ReiterateError | None = None
 
 
-def with_ledger(table: Table, sink: Sink) -> Verified:
+def with_ledger(table: Table, sink: Sink, ledger: Ledger) -> Verified:
     """
     Compare the rows of *table* with what its reads added and removed.
+
+    What only facts of *ledger* claim that are in doubt, as those of a time that has not come, was not read for sure.
 
     Where they differ, events are compared window by window, for they keep their instant (windows that overlap count
     as one), and tables of parts part by part.
@@ -72,6 +74,10 @@ def with_ledger(table: Table, sink: Sink) -> Verified:
         for scope, expected in _balance(table, changes):
             if (found := sink.count(table, scope)) != expected:
                 problems.append(f"{found} rows in {scope}, where {expected} were loaded{_advice(table, scope)}")
+    if claimed := ledger.claimed(table.name):
+        problems.append(
+            f"{claimed} reads were noted at a time that has not come, by a clock that was ahead; a sync reads again"
+        )
     return Verified(table, state.rows, tuple(problems))
 
 
@@ -131,7 +137,6 @@ def with_source(
     *,
     shape: Shape,
     directory: Path,
-    clock: Callable[[], datetime],
 ) -> Verified:
     """Read *windows* from Iterable again, and compare each row's identity with the destination."""
     problems: list[str] = []
@@ -140,9 +145,7 @@ def with_source(
     for number, window in enumerate(windows):
         task = Task(table, window, Write.MERGE, shape=shape)
         try:
-            raw = extract.fetch(
-                task, client.caller(), directory / f"{table.name}-{number}.ndjson", pool=map, clock=clock
-            )
+            raw = extract.fetch(task, client.caller(), directory / f"{table.name}-{number}.ndjson", pool=map)
             batch = parser.parse(raw, sink.columns(table), most_columns=sink.most_columns)
         except SourceError as error:
             return Verified(table, rows, tuple(problems), tuple(notes), number, error)

@@ -165,6 +165,10 @@ class Unreachable(SourceError):
     hint = "Check the network, `region` and the API address; then run the sync again."
 
 
+HOPELESS = (Unauthorized, GatewayError, Unreachable)
+"""After such an error no other request would fare better."""
+
+
 class TransientError(ReiterateError):
     """
     A request failed in a way that a later try may survive.

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reiterate.catalog.model import ByFirst
-from reiterate.errors import SpoolError
+from reiterate.errors import HOPELESS, SpoolError
 from reiterate.secret import masked
 from reiterate.shape import Shape
 from reiterate.windows import Window
@@ -410,6 +410,13 @@ class RunFinished:
     @property
     def rows(self) -> int:
         return sum(summary.rows for summary in self.tables)
+
+    @property
+    def hopeless(self) -> ReiterateError | None:
+        """The one reason for which nothing could be done, if there was one that holds for every request."""
+        errors = {str(error): error for summary in self.tables for error in summary.errors}
+        one = next(iter(errors.values())) if len(errors) == 1 and self.status is Status.FAILED else None
+        return one if isinstance(one, HOPELESS) else None
 
     @property
     def problems(self) -> list[str]:

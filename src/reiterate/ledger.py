@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import reduce
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
-from reiterate.windows import Window
+from reiterate.windows import Window, gaps, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from reiterate.flow import Job
+
+
+IN_DOUBT = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a fact was read that does not count: its rows may be there, and are read again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Fact:
     One task was read whole, and its rows are committed.
 
     *window* or *part* say which part of the table; neither means all of it. *read_at* is the instant (UTC) before the
-    first request: what Iterable did not list then is not in the rows.
+    first request, by Iterable's clock: what Iterable did not list then is not in the rows.
     """
 
     run_id: str
@@ -72,6 +76,28 @@ class Ledger:
         """Return the same without jobs, for who must not go on with them."""
         return Ledger(chain(*self._by_table.values()), (), self._refusals)
 
+    def until(self, latest: datetime) -> Ledger:
+        """
+        Return the same with facts in doubt that were read after *latest*, the latest that it can be.
+
+        A clock that was ahead has noted them: nobody knows up to when they were read.
+        """
+        facts = chain(*self._by_table.values())
+        doubted = (fact if fact.read_at <= latest else replace(fact, read_at=IN_DOUBT) for fact in facts)
+        return Ledger(doubted, self._jobs, self._refusals)
+
+    def claimed(self, table: str) -> int:
+        """Return how many facts about *table* are in doubt, and not made good by later reads of what they claim."""
+        facts = self._by_table.get(table, [])
+        doubted = [fact for fact in facts if fact.read_at == IN_DOUBT]
+        sure = [fact for fact in facts if fact.read_at != IN_DOUBT]
+        return sum(not _made_good(fact, sure) for fact in doubted)
+
+    def read_at(self, table: str) -> datetime | None:
+        """Return when *table* was last read, by the facts that count."""
+        times = (fact.read_at for fact in self._by_table.get(table, ()) if fact.read_at != IN_DOUBT)
+        return max(times, default=None)
+
     @property
     def tables(self) -> set[str]:
         return {*self._by_table}
@@ -89,6 +115,16 @@ class Ledger:
     def refusals(self, table: str) -> Sequence[Refusal]:
         """Return the refusals of parts of *table* since they were last read, oldest first."""
         return sorted((each for each in self._refusals if each.table == table), key=lambda each: each.at)
+
+
+def _made_good(fact: Fact, sure: Sequence[Fact]) -> bool:
+    """Tell whether what *fact* claims was read for *sure*: of a window, as far as anything of its table was."""
+    if fact.window is None:
+        return any(other.window is None and other.part == fact.part for other in sure)
+    windows = [other.window for other in sure if other.window is not None]
+    reached = max((window.end for window in windows), default=IN_DOUBT)
+    claim = span(fact.window.start, min(fact.window.end, reached))
+    return claim is not None and not gaps(claim, windows)
 
 
 def common(ledgers: Sequence[Ledger]) -> Ledger:

@@ -161,8 +161,12 @@ def left_over(ledger: Ledger, reading: Callable[[str], Reading], *, now: datetim
 
 
 def _usable(job: Job, reading: Reading, now: datetime) -> bool:
-    """Return whether a job of an earlier run may be gone on with: for the same fields of a window that was settled."""
-    settled = job.window.end <= job.started_at - reading.lookback
+    """
+    Return whether a job of an earlier run may be gone on with: for the same fields of a window that was settled.
+
+    One from the future was noted by a clock that was ahead: nobody knows when it was started.
+    """
+    settled = job.window.end <= job.started_at - reading.lookback and job.started_at <= now
     return settled and now - job.started_at < JOBS_LAST and job.asked == reading.shape.asked
 
 

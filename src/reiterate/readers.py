@@ -27,8 +27,7 @@ from reiterate.rates import Rates
 from reiterate.spool import STOPS_WITHIN_S, Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.api import Caller, Client
@@ -87,12 +86,9 @@ class Arrived:
 class _Ended:
     """The last report of a task, which until that was dealt with keeps its place in a *lane*, if any."""
 
+    task: Task
     report: Parts | RawFile | Refused
     lane: str | None
-
-    @property
-    def task(self) -> Task:
-        return self.report.task
 
 
 Event = Started | Progress | Waiting
@@ -108,13 +104,10 @@ class Readers:
     others be read meanwhile, and when whoever iterates is ready for one, those that follow each other come with it.
     """
 
-    def __init__(
-        self, client: Client, book: JobBook, directory: Path, *, spool_bytes: int, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, client: Client, book: JobBook, directory: Path, *, spool_bytes: int) -> None:
         self._client = client
         self._book = book
         self._directory = directory
-        self._clock = clock
         self._spool = Spool(spool_bytes, client.pacer)
         self._threads = ThreadPool(READERS)
         self._value_threads = ThreadPool(VALUE_READERS)
@@ -290,9 +283,9 @@ class Readers:
             following = task if goes_on else None
             while following is not None:
                 self._reports.put(Started(following))
-                report = self._answer(following, lane)
+                ended, report = following, self._answer(following, lane)
                 following = self._following(report, lane)
-                self._reports.put(_Ended(report, lane if following is None else None))
+                self._reports.put(_Ended(ended, report, lane if following is None else None))
 
     def _following(self, report: Parts | RawFile | Refused, lane: str) -> Task | None:
         """Return what is read in the place of a task that has ended, before its report was dealt with; if anything."""
@@ -318,7 +311,6 @@ class Readers:
                 caller,
                 target,
                 pool=self._value_threads.imap,
-                clock=self._clock,
                 book=self._book if lane == JOBS else None,
             )
             return self._with_types(raw, caller)

@@ -12,29 +12,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from reiterate import joining, planner
 from reiterate.api import limit_of
 from reiterate.errors import (
+    HOPELESS,
     BrokenAnswer,
     ExportCut,
-    GatewayError,
     JobsRefused,
     LoadError,
     MostRowsGone,
     SourceError,
     Stopped,
-    Unauthorized,
-    Unreachable,
 )
 from reiterate.flow import (
     Discovered,
     Event,
     Failed,
+    Job,
     LaneClosed,
     Loaded,
     Notice,
@@ -53,25 +54,22 @@ from reiterate.flow import (
     Whole,
     Write,
 )
-from reiterate.ledger import Fact, Refusal
+from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.parse import Parser
 from reiterate.readers import Arrived, Parts, Readers, Refused
 from reiterate.tally import Tally
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
     from datetime import datetime
     from threading import Event as Flag
 
     from reiterate.api import Client
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
-    from reiterate.flow import Batch, Job
+    from reiterate.flow import Batch
     from reiterate.sinks import Outcome, Run, Sink
-
-HOPELESS = (Unauthorized, GatewayError, Unreachable)
-"""After such an error no other request would fare better."""
 
 CUTS_IN_A_ROW = 64
 """
@@ -87,28 +85,32 @@ BROKEN_IN_A_ROW = 3
 @dataclass(frozen=True)
 class Walk:
     """
-    What a run needs: an open sink, a client, a clock that gives aware UTC, and a flag that stops it.
+    What a run needs: an open sink, a client, and a flag that stops it.
 
     At most *spool_bytes* of raw files lie on the spool at a time.
     """
 
     sink: Sink
     client: Client
-    clock: Callable[[], datetime]
     stop: Flag
     spool_bytes: int
 
+    def now(self) -> datetime:
+        """Return what Iterable's clock has reached at least."""
+        return self.client.clock.now()
 
-def run(
-    walk: Walk,
-    tasks: Sequence[Task],
-    record: Run,
-    *,
-    left_over: Sequence[Job] = (),
-    refreshed: Sequence[Table] = (),
-) -> Iterator[Event]:
+    def ledger(self) -> Ledger:
+        """Return the facts; those of a time that has not come are in doubt."""
+        return self.sink.ledger().until(self.client.clock.latest())
+
+
+Plan = Callable[[], tuple[Sequence[Task], Sequence[Job]]]
+"""What is to be done, and jobs that nobody waits for; asked for once Iterable's time is known."""
+
+
+def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ()) -> Iterator[Event]:
     """
-    Do *tasks*, and yield what happens; the last event is RunFinished. Export jobs that are *left over* are cancelled.
+    Do the tasks of *plan*, and yield what happens; the last event is RunFinished. Jobs nobody waits for are cancelled.
 
     Tables that are *refreshed* are read into tables beside them, which take their place once all was read.
 
@@ -116,28 +118,41 @@ def run(
     plans again; the others go on. Closing the iterator, or an interrupt, stops the readers; what is committed stays.
 
     :raises ConnectionMismatch: when the destination holds the data of another connection
+    :raises SourceError: when Iterable, or the way there, refuses everything, and there was nothing to do
     """
     began = time.monotonic()
     swaps = [Task(table, Whole(), Write.REPLACE) for table in refreshed]
-    tally = Tally([*tasks, *swaps])
-    notices = walk.sink.begin(record)
+    tally = Tally(())
+    notices = [*walk.sink.begin(record)]
     status = Status.STOPPED
     try:
+        hopeless = walk.client.contact()
+        if hopeless is None:
+            notices += _doubts(walk)
+        tasks, left_over = plan()
+        tally = Tally([*tasks, *swaps])
         yield RunStarted(record.run_id, record.connection, record.started_at, (*tasks, *swaps))
         yield from map(Notice, notices)
-        for table in refreshed:
-            walk.sink.refresh(table)
+        if hopeless is None:
+            for table in refreshed:
+                walk.sink.refresh(table)
+            work = _events(walk, tasks, record.run_id, left_over)
+        else:
+            work = _given_up(tasks, hopeless)
         # whatever happens, readers have left before the destination is told how it ended
-        with closing(_events(walk, tasks, record.run_id, left_over)) as events:
+        with closing(work) as events:
             for event in chain(events, _swapped(walk.sink, filter(tally.complete, swaps))):
                 tally.note(event)
                 yield event
+                yield from map(Notice, walk.client.clock.warnings())
         status = tally.status
     except Stopped:
         pass
     finally:
         walk.stop.set()
-        finished = RunFinished(record.run_id, status, walk.clock(), time.monotonic() - began, tally.summaries)
+        elapsed_s = time.monotonic() - began
+        finished_at = record.started_at + timedelta(seconds=elapsed_s)
+        finished = RunFinished(record.run_id, status, finished_at, elapsed_s, tally.summaries)
         walk.sink.finish(
             replace(
                 record,
@@ -150,8 +165,24 @@ def run(
     yield finished
 
 
+def _doubts(walk: Walk) -> Iterator[str]:
+    """Let facts of a time that has not come count no more; yield how many."""
+    if doubted := walk.sink.doubt(walk.client.clock.latest()):
+        yield (
+            f"{doubted} reads were noted at a time that has not come yet, by a clock that was ahead: what they read is "
+            "read again."
+        )
+
+
+def _given_up(tasks: Sequence[Task], error: SourceError) -> Generator[Event, None, None]:
+    """Yield that none of *tasks* can be done, for one reason."""
+    if not tasks:
+        raise error
+    yield from (Failed(task, error) for task in tasks)
+
+
 def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Generator[Event, None, None]:
-    readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes, clock=walk.clock)
+    readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes)
     with ExitStack() as opened:
         opened.enter_context(closing(readers))
         readers.give_up(left_over)
@@ -176,10 +207,12 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     if readers.close_jobs():
                         yield LaneClosed(task, error)
                     readers.add((replace(task, job=None),), first=True)
-                case Refused(task, error) if planner.may_be_missing(task, error, walk.sink.ledger()):
+                case Refused(task, error) if planner.may_be_missing(task, error, walk.ledger()):
                     _leave_empty(walk, parser, task, run_id)
                     yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, error):
+                    if isinstance(error, HOPELESS):
+                        walk.client.pacer.give_up(error)
                     cuts[task.table.name] += isinstance(error, ExportCut)
                     broken[task.table.name] += isinstance(error, BrokenAnswer)
                     hopeless = cuts[task.table.name] >= CUTS_IN_A_ROW or broken[task.table.name] >= BROKEN_IN_A_ROW
@@ -214,7 +247,7 @@ def _refused(readers: Readers, task: Task, error: ReiterateError, *, given_up: b
 def _note_refusal(walk: Walk, task: Task, error: ReiterateError, run_id: str) -> None:
     """Let the next run know which part could not be read; an error that stops everything says nothing about a part."""
     if (part := planner.part_name(task)) is not None and not isinstance(error, HOPELESS):
-        walk.sink.refuse(Refusal(run_id, task.table.name, part, walk.clock(), str(error)))
+        walk.sink.refuse(Refusal(run_id, task.table.name, part, walk.now(), str(error)))
 
 
 def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
@@ -231,7 +264,7 @@ def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...
     except LoadError as error:
         return Failed(task, error)
     round_s = walk.client.pacer.least_s(limit_of(task.table.read.path), len(parts))
-    due = planner.parts_due(parts, walk.sink.ledger(), round_s=round_s, now=walk.clock())
+    due = planner.parts_due(parts, walk.ledger(), round_s=round_s, now=walk.now())
     readers.add(due)
     return Discovered(task, tuple(due), len(parts) - len(due), removed, held)
 
@@ -243,7 +276,7 @@ def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
     path = walk.sink.spool / f"{task.table.name}.ndjson"
     path.touch()
     whole = replace(task, scope=Whole(), write=Write.MERGE, job=None)
-    raw = RawFile(whole, path, 0, 0, 0, walk.clock(), 0.0, "direct", path.stat().st_mtime_ns)
+    raw = RawFile(whole, path, 0, 0, 0, walk.now(), 0.0, "direct", path.stat().st_mtime_ns)
     load(walk.sink, parser, (raw,), run_id)
 
 

@@ -54,6 +54,26 @@ def test_the_table_is_whole() -> None:
     assert [*Exit] == [int(status) for status in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)]
 
 
+@pytest.mark.parametrize(
+    "command", ["sync", "sync --json-logs", "sync --dry-run", "resync email_open", "plan", "connection test"]
+)
+def test_a_wrong_key_is_said_once(simulator: Simulator, command: str) -> None:
+    """With all default tables and Iterable's limits, a wrong key is one message, at once, and changes nothing."""
+    ended = reiterate(
+        *command.split(),
+        *("--start-date", start(simulator)),
+        ITERABLE_API_KEY=WRONG_KEY,
+        ITERABLE_BASE_URL=simulator.url,
+        REITERATE_RATE_LIMIT_FACTOR="1",
+    )
+    assert Exit.WRONG_USAGE == ended.status, ended.said
+    assert 1 == ended.said.count("The API key was refused."), ended.said
+    assert "ead-only" not in ended.said
+    assert "waiting" not in ended.said
+    assert 6 >= len(simulator.requests)
+    assert [] == list(Path().iterdir())
+
+
 @pytest.mark.parametrize("command", ["sync", "plan", "connection test", "connection create shop", "verify --source"])
 def test_a_wrong_key(simulator: Simulator, command: str) -> None:
     """A key that is refused ends every command with 2."""

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from reiterate.catalog import TABLES
 from reiterate.errors import ConnectionMismatch, LoadError, MostRowsGone, SettingsError
 from reiterate.flow import Job, Part, Status
+from reiterate.ledger import IN_DOUBT
 from reiterate.shape import Shape
 from reiterate.sinks import Rehearsal, Run, TableState, dataset_format
 from reiterate.windows import Window
@@ -939,6 +940,26 @@ class SinkSuite:
                 merged = replace(made.raw, task=replace(task, write=again("10:00", "11:00").write))
                 sink.load(replace(made, raw=merged), one)
         assert sorted(wanted, key=lambda one: one.read_at) == place.facts(task.table.name)
+
+    def test_facts_of_a_time_that_has_not_come(self, place: Destination) -> None:
+        """Facts that a clock ahead has noted count no more, for good; their rows stay, and the others count on."""
+        ahead = READ_AT + timedelta(hours=3)
+        with closing(place.open()) as sink:
+            for task, rows, read_at in (
+                (first_read("10:00", "11:00"), [click("10:00")], READ_AT),
+                (first_read("11:00", "12:00"), [click("11:00", "m2")], ahead),
+                (listed(1), members(1, "a@x.com"), ahead),
+            ):
+                made = batch(sink, task, rows)
+                sink.load(made, fact(made, read_at))
+            assert 2 == sink.doubt(READ_AT)
+            assert 0 == sink.doubt(READ_AT)
+        with closing(place.open()) as sink:
+            assert [IN_DOUBT, READ_AT] == [one.read_at for one in sink.ledger().of("email_click")]
+            assert (1, 1) == (sink.ledger().claimed("email_click"), sink.ledger().claimed("list_users"))
+            made = batch(sink, again("11:00", "12:00"), [click("11:00", "m2"), click("11:30", "m3")])
+            assert (1, 0, 0) == numbers(sink.load(made, fact(made)))
+            assert 0 == sink.ledger().claimed("email_click")
 
     def test_runs(self, place: Destination) -> None:
         """A run is recorded when it starts and when it ends; the latest come first."""

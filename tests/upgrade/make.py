@@ -124,8 +124,9 @@ def sync(
     stop = Flag()
     with closing(sink_of(chosen)) as sink, closing(client_of(chosen, stop)) as client:
         tasks = planner.plan(tables_of(chosen), chosen.settings_of, sink.ledger(), now=at)
-        walk = run.Walk(sink, client, clock, stop, chosen.spool_bytes)
-        for _ in run.run(walk, tasks, Run(uuid.uuid4().hex, chosen.name, at, "{}")):
+        # as the version before has them
+        walk = run.Walk(sink, client, clock, stop, chosen.spool_bytes)  # type: ignore[call-arg, arg-type]
+        for _ in run.run(walk, tasks, Run(uuid.uuid4().hex, chosen.name, at, "{}")):  # type: ignore[arg-type]
             if until and until(sink):
                 stop.set()
 

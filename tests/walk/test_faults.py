@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -202,12 +203,35 @@ def test_others_who_use_up_a_limit_are_waited_for(tmp_path: Path) -> None:
 
 
 def test_wrong_key_stops_everything_at_once(simulator: Simulator, tmp_path: Path) -> None:
-    """A key that Iterable refuses fails every table with one reason, and asks no more than needed."""
-    events = list(reiterate.sync(**settings(simulator, tmp_path / "replica.duckdb", api_key="f" * 32)))
+    """A key that Iterable refuses fails every table with one reason, asks no more than needed, and makes no file."""
+    file = tmp_path / "replica.duckdb"
+    chosen = settings(simulator, file, api_key="f" * 32, rate_limit_factor=1, tables="all")
+    events = list(reiterate.sync(**chosen))
     last = finished(events)
     assert last.status is Status.FAILED
     assert {"Unauthorized"} == {type(event.error).__name__ for event in events if isinstance(event, Failed)}
-    assert len(simulator.requests) <= 40
+    assert 4 >= len(simulator.requests)
+    assert [] == [event for event in events if isinstance(event, Waiting)]
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_key_that_is_withdrawn_stops_everything_at_once(tmp_path: Path) -> None:
+    """When Iterable begins to refuse the key, nobody waits for a limit to hear it again; what was read stays."""
+    refusal = '{"msg": "Invalid API key", "code": "BadApiKey"}'
+    withdrawn = Fault("/api/*", "status", status=401, body=refusal, skip=12)
+    with Simulator(
+        WorldOptions(days=1, events_per_day=100), ServerOptions(api_key=KEY, faults=(withdrawn,))
+    ) as simulator:
+        file = tmp_path / "replica.duckdb"
+        chosen = settings(simulator, file, rate_limit_factor=1, tables="lists,channels,events,!*_skip")
+        began = time.monotonic()
+        last = finished(reiterate.sync(**chosen))
+        assert time.monotonic() - began < 60
+        assert len(simulator.requests) < 60
+    (problem,) = last.problems
+    assert problem.endswith("of this project.")
+    assert Status.PARTIAL is last.status
+    assert 12 < len(last.tables)
 
 
 def test_missing_right_is_told_from_a_wrong_key(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 import trustme
 
 import reiterate
-from reiterate.api import Client, Pacer
+from reiterate.api import Client, Clock, Pacer
 from reiterate.errors import GatewayError, Unauthorized, Unreachable
 from reiterate.flow import RunFinished, Status
+from reiterate.library.opening import now_utc
 from reiterate.settings import Secret
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import replica
@@ -147,7 +148,13 @@ def test_proxies_of_the_environment_are_ignored(
 def test_a_key_of_the_other_region(simulator: Simulator) -> None:
     """A key that is refused here and works in the other region is told from a wrong one."""
     with Simulator(SMALL, ServerOptions(api_key="another")) as other:
-        client = Client(other.url, Secret(KEY), pacer=Pacer(factor=1e6, stop=Event()), other_address=simulator.url)
+        client = Client(
+            other.url,
+            Secret(KEY),
+            pacer=Pacer(factor=1e6, stop=Event()),
+            clock=Clock(now_utc),
+            other_address=simulator.url,
+        )
         with pytest.raises(Unauthorized, match="belongs to the other region") as caught:
             client.caller().json("/api/campaigns", form=lambda answer: answer)
         client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reiterate.api.bodies import NotAnAnswer
 from reiterate.api.client import NOTHING, Caller, Client, Downloaded, Form, Listener, Rewrite
+from reiterate.api.clock import Clock
 from reiterate.api.limits import LIMITS, Limit, Pacer, least_s, limit_of
 from reiterate.api.lines import MEMBERS, ROWS, Kind
 
@@ -14,6 +15,7 @@ __all__ = [
     "ROWS",
     "Caller",
     "Client",
+    "Clock",
     "Downloaded",
     "Form",
     "Kind",

@@ -27,6 +27,7 @@ from reiterate.api.bodies import NotAnAnswer
 from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
 from reiterate.api.lines import ROWS, Kind, Lines
 from reiterate.errors import (
+    HOPELESS,
     Forbidden,
     LinkExpired,
     MalformedRow,
@@ -41,9 +42,11 @@ from reiterate.settings import API_ADDRESSES
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from reiterate.api.bodies import Body
+    from reiterate.api.clock import Answered, Clock
     from reiterate.settings import Gateway, Secret
 
 Answer = TypeVar("Answer")
@@ -76,6 +79,12 @@ JSON_BYTES = 128 * 10**6
 """A document is held in memory as a whole; the hashes of 1.5 million forgotten users have 100 MB."""
 TEXT_BYTES = 16 * 10**6
 """A CSV about a hundred campaigns has 100 kB."""
+OF_ITERABLE = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED}
+"""Whose dates are Iterable's; an error may be a gateway's, and so may its clock."""
+FIRST_CONTACT = "/api/channels", "channels"
+"""The cheapest resource that every server-side key may read, and what its answer has."""
+OTHERWISE = "/api/lists", "lists"
+"""Another one, for keys that may not read that (FACTS.md 2.2)."""
 
 
 class Listener(Protocol):
@@ -123,18 +132,23 @@ class Client:
         key: Secret,
         *,
         pacer: Pacer,
+        clock: Clock,
         gateway: Gateway | None = None,
         ca_bundle: Path | None = None,
         other_address: str | None = None,
     ) -> None:
         self.address = address
         self.pacer = pacer
+        self.clock = clock
         self._key = key
         self._gateway = gateway
         self._other_address = other_address
         self._headers = {"Accept-Encoding": "gzip", "User-Agent": f"reiterate/{version('reiterate')}"}
         self.reached = False
         """whether Iterable ever answered; until then nobody waits long for it"""
+        self._contacted = False
+        self._explaining = Lock()
+        self._hopeless: SourceError | None = None
         self._pool = _pool(gateway, ca_bundle)
 
     def caller(self, listener: Listener | None = None) -> Caller:
@@ -153,11 +167,12 @@ class Client:
         address: str = "",
         method: Literal["GET", "POST", "DELETE"] = "GET",
         document: Any = None,  # noqa: ANN401 (JSON is any)
+        answered: Callable[[Answered], None] = lambda _: None,
     ) -> Iterator[Body]:
         """
         Send one request, with *document* as its JSON body, and hand out the body of its answer.
 
-        Nothing is retried.
+        Nothing is retried. Whatever the answer is, what it says about time goes to *answered*.
 
         :raises SourceError: when Iterable refuses for good
         :raises TransientError: when another try may help: for a body that breaks off, or is no answer, too
@@ -171,7 +186,13 @@ class Client:
         url = f"{address}{path}{query}"
         origin.check(url, address)
         silence_s = limit_of(path).silence_s
-        with self._exchange(method, url, headers, body, silence_s, address=address, path=path) as answer:
+        sent = self.clock.sending()
+        with self._exchange(
+            *(method, url, headers, body, silence_s),
+            address=address,
+            path=path,
+            heard=lambda headers: answered(self.clock.answered(headers, sent)),
+        ) as answer:
             self.reached = True
             yield answer
 
@@ -204,8 +225,13 @@ class Client:
         *,
         address: str,
         path: str,
+        heard: Callable[[Mapping[str, str]], None] = lambda _: None,
     ) -> Iterator[Body]:
-        """Send one request; *address* and *path* name it in messages, for a link's query is a secret."""
+        """
+        Send one request; *address* and *path* name it in messages, for a link's query is a secret.
+
+        The headers of an answer of Iterable's, and not of something that failed before it, go to *heard*.
+        """
         with answers.connecting(address, gateway=self._gateway, reached=self.reached):
             response = self._pool.request(
                 method,
@@ -219,6 +245,8 @@ class Client:
         arrived = bodies.body_of(response, silence_s=silence_s)
         try:
             with answers.reading(path):
+                if response.status in OF_ITERABLE:
+                    heard(response.headers)
                 if response.status != HTTPStatus.OK:
                     raise answers.refusal(
                         response.status,
@@ -233,12 +261,42 @@ class Client:
         finally:
             response.close()
 
+    def contact(self) -> SourceError | None:
+        """
+        Ask Iterable for next to nothing, so that its time is known; return why no request will fare better, if so.
+
+        What another try may help with, or what one resource lacks, is for those to find out who read. Asks once,
+        however often it is called.
+        """
+        if not self._contacted:
+            self._contacted = True
+            try:
+                self.caller().once(FIRST_CONTACT[0])
+            except Unauthorized as error:
+                found = self.explain(error)
+                self._hopeless = found if isinstance(found, HOPELESS) else None
+            except HOPELESS as error:
+                self._hopeless = error
+            except (SourceError, TransientError, Stopped):
+                return None
+        return self._hopeless
+
     def explain(self, error: Unauthorized) -> SourceError:
         """
         Return what a refused key really means: no right to this resource, a key of the other region, or a wrong key.
 
-        Iterable may refuse a key that lacks a right in the words for a wrong key (FACTS.md 2.2, 2.3).
+        Iterable may refuse a key that lacks a right in the words for a wrong key (FACTS.md 2.2, 2.3). A key that is
+        refused altogether is refused once: nobody asks any more.
         """
+        with self._explaining:
+            if self.pacer.hopeless is None:
+                found = self._explained(error)
+                if isinstance(found, Forbidden):
+                    return found
+                self.pacer.give_up(found)
+            return self.pacer.hopeless or error
+
+    def _explained(self, error: Unauthorized) -> SourceError:
         if self._accepts(self.address):
             return Forbidden(**error.facts)
         facts = {name: fact for name, fact in error.facts.items() if name != "path"}
@@ -251,9 +309,9 @@ class Client:
         return Unauthorized(**facts, address=self.address)
 
     def _accepts(self, address: str) -> bool:
-        """Ask for the cheapest resource that every server-side key may read."""
-        with contextlib.suppress(SourceError, TransientError), self.open("/api/channels", {}, address=address) as body:
-            return "channels" in answers.document(body, JSON_BYTES)
+        for path, rows in (FIRST_CONTACT, OTHERWISE):
+            with contextlib.suppress(SourceError, TransientError), self.open(path, {}, address=address) as body:
+                return rows in answers.document(body, JSON_BYTES)
         return False
 
     def own_path(self, url: object) -> tuple[str, dict[str, str]]:
@@ -292,6 +350,8 @@ class Caller:
     client: Client
     listener: Listener
     requests: int = 0
+    heard: Answered | None = None
+    """what all answers of Iterable say about time"""
     _lock: Lock = field(default_factory=Lock)
 
     def json(
@@ -330,6 +390,25 @@ class Caller:
                 return form(body.whole(TEXT_BYTES).decode("utf-8", "surrogateescape"))
 
         return self._retrying(read)
+
+    @property
+    def read_at(self) -> datetime:
+        """What Iterable's clock had reached before the first answer, of all that there were."""
+        return self.client.clock.now() if self.heard is None else self.heard.read_at
+
+    @property
+    def until(self) -> datetime:
+        """What Iterable's clock had reached at each answer: no read reaches further."""
+        return self.client.clock.now() if self.heard is None else self.heard.until
+
+    def once(self, path: str) -> None:
+        """
+        Ask for the document at *path* in one try.
+
+        :raises SourceError, TransientError: when it does not arrive
+        """
+        with self._open(path, {}) as body:
+            answers.document(body, JSON_BYTES)
 
     def glance(self, path: str, params: Mapping[str, str], kind: Kind) -> None:
         """
@@ -430,11 +509,15 @@ class Caller:
         with self._lock:
             self.requests += 1
         try:
-            with self.client.open(path, params, method=method, document=document) as body:
+            with self.client.open(path, params, method=method, document=document, answered=self._hear) as body:
                 answered()
                 yield body
         finally:
             answered()
+
+    def _hear(self, answered: Answered) -> None:
+        with self._lock:
+            self.heard = answered.least(self.heard)
 
     def _retrying(self, call: Callable[[], Answer]) -> Answer:
         retrying = tenacity.Retrying(

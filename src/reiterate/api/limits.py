@@ -19,11 +19,16 @@ from reiterate.errors import Stopped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from reiterate.errors import SourceError
+
 LATENCY_S = 0.5
 """
 So long after it was sent a request may reach Iterable, unless the answer came earlier: a place counts as taken from
 then on, so that no delay on the way makes two requests arrive closer together than the limit allows.
 """
+
+NOTICES_WITHIN_S = 0.25
+"""Whoever waits hears within so long that it is in vain."""
 
 UNLIMITED_PER_S = 1_000
 """Above so many calls a second a limit is not worth counting."""
@@ -119,6 +124,8 @@ class Pacer:
         self._lock = Lock()
         self._arrivals: dict[str, list[_Arrival]] = defaultdict(list)
         self._rested_from = -math.inf
+        self.hopeless: SourceError | None = None
+        """why it is in vain to ask, if it is"""
 
     def pass_through(self, limit: Limit, waiting: Callable[[float, str], None]) -> Callable[[], None]:
         """
@@ -127,11 +134,12 @@ class Pacer:
         Whoever has got the answer calls what is returned: then it is known that the request has arrived.
         """
         arrival = _Arrival()
+        self._admit()
         while (wait_s := self._take(limit, arrival)) > 0:
             places, period_s = _pace(limit, self._factor)
             waiting(wait_s, f"limit of {places} requests per {period_s:g} s on {limit.name}")
             self._sleep(wait_s)
-        self.check()
+        self._admit()
         return lambda: self._answered(arrival)
 
     def remember(self, limit: Limit, ages_s: Iterable[float]) -> None:
@@ -148,6 +156,15 @@ class Pacer:
         pause_s = seconds if exact else seconds / max(self._factor, 1.0)
         waiting(pause_s, reason)
         self._sleep(pause_s)
+
+    def give_up(self, error: SourceError) -> None:
+        """Let nobody ask any more: whoever waits or asks raises *error*, which would be the answer."""
+        self.hopeless = error
+
+    def _admit(self) -> None:
+        self.check()
+        if self.hopeless is not None:
+            raise self.hopeless
 
     def least_s(self, limit: Limit, calls: int) -> float:
         """Return the least time (seconds) that so many calls take."""
@@ -178,5 +195,8 @@ class Pacer:
             return 0.0
 
     def _sleep(self, seconds: float) -> None:
-        if self.stop.wait(seconds):
-            raise Stopped
+        while seconds > 0:
+            if self.stop.wait(min(seconds, NOTICES_WITHIN_S)):
+                raise Stopped
+            self._admit()
+            seconds -= NOTICES_WITHIN_S

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 
 from reiterate.cli import exits, words
 from reiterate.cli.exits import Exit
+from reiterate.errors import HOPELESS
 from reiterate.flow import (
     Discovered,
     Event,
@@ -66,6 +67,8 @@ class JsonLines:
         pass
 
     def show(self, event: Event) -> None:
+        if isinstance(event, Failed) and isinstance(event.error, HOPELESS):
+            return  # one reason for all tables; the end of the run says it
         print(json.dumps(as_dict(event), default=str), flush=True)
 
 
@@ -182,7 +185,7 @@ def _line(event: Event) -> str:
             return f"{task.table.name}: read anew, {words.number(rows)} rows in place of {words.number(before)}"
         case Skipped(task, error):
             return f"{task.table.name}: not here: {error}"
-        case Failed(task, error):
+        case Failed(task, error) if not isinstance(error, HOPELESS):
             return f"{task}: FAILED: {error}"
         case _:
             return ""
@@ -334,7 +337,10 @@ def follow(events: Iterator[Event], stop: Stop, *, json_logs: bool = False) -> E
 
 
 def summary(event: RunFinished, console: Console) -> None:
-    """Print what a run did to each table, its new columns, and what failed."""
+    """Print what a run did to each table, its new columns, and what failed; or the one reason why nothing was done."""
+    if event.hopeless is not None:
+        console.print(words.error(event.hopeless), markup=False)
+        return
     numbers = ("read", "added", "changed", "removed", "size", "requests")
     grid = words.grid("table", *numbers, "", right=numbers)
     for one in event.tables:

@@ -278,9 +278,14 @@ def _tell(found: Sequence[Verified]) -> None:
         state = "[red]differs[/]" if one.problems else "not compared" if one.error else "[green]ok[/]"
         rows.add_row(one.table.name, words.number(one.rows), words.number(one.sampled), state)
     console.print(rows)
+    errors: dict[str, list[str]] = {}
     for one in found:
-        for said in (*one.problems, *one.notes, *([str(one.error)] if one.error else [])):
+        for said in (*one.problems, *one.notes):
             console.print(f"{one.table.name}: {said}", markup=False)
+        if one.error:
+            errors.setdefault(str(one.error), []).append(one.table.name)
+    for error, names in errors.items():
+        console.print(f"{', '.join(names)}: {error}", markup=False)
 
 
 def _verified(one: Verified) -> dict[str, Any]:

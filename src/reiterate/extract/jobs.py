@@ -24,7 +24,6 @@ from reiterate.errors import (
     LinkExpired,
     SourceError,
     SpoolError,
-    Unauthorized,
     Unreachable,
 )
 from reiterate.extract.exports import rewriting, wanted_fields, window_params
@@ -32,8 +31,7 @@ from reiterate.flow import Job
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterator
     from pathlib import Path
 
     from reiterate.api import Caller, Rewrite
@@ -68,9 +66,7 @@ class JobBook(Protocol):
         """Strike out *job*: nothing can be had from it any more."""
 
 
-def fetch(
-    task: Task, read: Export, caller: Caller, target: Path, *, book: JobBook, clock: Callable[[], datetime]
-) -> tuple[Downloaded, Job]:
+def fetch(task: Task, read: Export, caller: Caller, target: Path, *, book: JobBook) -> tuple[Downloaded, Job]:
     """
     Write the rows of the task's window to *target*; return how much that is, and the job that it came from.
 
@@ -85,7 +81,7 @@ def fetch(
     for _ in range(JOB_TRIES):
         adopted = job is not None and job is task.job
         if job is None:
-            job = _start(task, read, caller, clock=clock)
+            job = _start(task, read, caller)
             book.keep(job)
             _pause(job, "started", caller, FIRST_POLL_S)
         try:
@@ -104,19 +100,18 @@ def fetch(
     raise SourceError("Export jobs of this window did not complete.", window=task.scope, state=state, tries=JOB_TRIES)
 
 
-def _start(task: Task, read: Export, caller: Caller, *, clock: Callable[[], datetime]) -> Job:
+def _start(task: Task, read: Export, caller: Caller) -> Job:
     if not isinstance(task.scope, Window):
         message = f"an export is read by windows, not by {task.scope}"
         raise TypeError(message)
     wanted = {**window_params(read, task.scope), **wanted_fields(task), "outputFormat": "application/x-json-stream"}
-    started_at = clock()
     try:
         job_id = caller.json(START, method="POST", document=wanted, form=job_id_of)
     except SourceError as error:
-        if isinstance(error, Unauthorized | Forbidden) or _status(error) in NOT_OFFERED:
+        if isinstance(error, Forbidden) or _status(error) in NOT_OFFERED:
             raise JobsRefused(**error.facts) from error
         raise
-    return Job(job_id, task.table.name, task.scope, started_at, task.shape.asked)
+    return Job(job_id, task.table.name, task.scope, caller.read_at, task.shape.asked)
 
 
 def job_id_of(answer: Any) -> int:  # noqa: ANN401 (JSON is any)

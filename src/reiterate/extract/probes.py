@@ -17,7 +17,7 @@ from reiterate.catalog.model import (
     Pages,
     PerParent,
 )
-from reiterate.errors import BrokenAnswer, Forbidden, JobsRefused, NotOffered, SourceError, Unauthorized
+from reiterate.errors import BrokenAnswer, Forbidden, JobsRefused, NotOffered, SourceError
 from reiterate.extract.children import GONE
 from reiterate.extract.contents import ID, content_of
 from reiterate.extract.exports import window_params
@@ -50,6 +50,7 @@ def probe_jobs(caller: Caller) -> None:
     Ask for a job of nothing: who may start jobs gets a 400 for it.
 
     :raises JobsRefused: when the key may not start export jobs
+    :raises Unauthorized: when it may do nothing
     :raises BrokenAnswer: when what answers is not Iterable
     """
     try:
@@ -57,7 +58,7 @@ def probe_jobs(caller: Caller) -> None:
     except BrokenAnswer:
         raise
     except SourceError as error:
-        if isinstance(error, Unauthorized | Forbidden):
+        if isinstance(error, Forbidden):
             raise JobsRefused(**error.facts) from error
 
 

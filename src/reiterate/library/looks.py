@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
-from reiterate import audit, extract, planner, run
+from reiterate import audit, extract, planner
 from reiterate.api import Limit, least_s, limit_of
 from reiterate.catalog.model import Export
-from reiterate.errors import JobsRefused, SettingsError, SourceError
+from reiterate.errors import HOPELESS, JobsRefused, SettingsError, SourceError, Unauthorized
 from reiterate.ledger import Ledger
 from reiterate.library.opening import client_of, connection_of, now_utc, remember, tables_of
 from reiterate.parse import Parser
@@ -73,18 +73,22 @@ def plan(
     **values: Any,  # noqa: ANN401 (whatever the settings take)
 ) -> Plan:
     """
-    Return what a sync would read now. Asks Iterable only for what tables are made of, such as lists; changes nothing.
+    Return what a sync would read now. Asks Iterable only for its time, and for what tables are made of, such as lists;
+    changes nothing.
 
     :raises SettingsError: when a setting is wrong
+    :raises Unauthorized: when the key is refused
     """
     chosen = connection_of(connection, config, values)
     with look_at(chosen.destination) as sink, closing(client_of(chosen, Flag())) as client:
-        ledger = sink.ledger() if sink else Ledger()
+        if isinstance(refusal := client.contact(), Unauthorized):
+            raise refusal
+        ledger = (sink.ledger() if sink else Ledger()).until(client.clock.latest())
         found: list[Task] = []
         refused = []
         costs: Counter[str] = Counter()
         counted: Counter[Limit] = Counter()
-        for task in planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now_utc()):
+        for task in planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=client.clock.now()):
             caller = client.caller()
             try:
                 parts = extract.parts(task, caller)
@@ -157,13 +161,14 @@ def status(
     """
     chosen = connection_of(connection, config, values)
     with look_at(chosen.destination) as sink:
-        ledger = sink.ledger() if sink else Ledger()
-        due = planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now_utc())
+        now = now_utc()
+        ledger = (sink.ledger() if sink else Ledger()).until(now)
+        due = planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now)
         found = tuple(
             TableStatus(
                 table=table,
                 state=sink.state(table) if sink else None,
-                read_at=max((fact.read_at for fact in ledger.of(table.name)), default=None),
+                read_at=ledger.read_at(table.name),
                 due=tuple(task for task in due if task.table is table),
                 refusals=tuple(ledger.refusals(table.name)),
             )
@@ -196,15 +201,18 @@ def verify(
     ):
         if sink is None:
             raise SettingsError("Nothing was synced yet.", destination=chosen.destination.url)
-        ledger = sink.ledger()
+        refused = client.contact() if source else None
+        ledger = sink.ledger().until(client.clock.latest())
         if source:
-            remember(client.pacer, sink, ledger, now_utc())
+            remember(client.pacer, ledger, client.clock.now())
         with closing(Parser(Path(directory))) as parser:
             for table in tables_of(chosen):
-                found = audit.with_ledger(table, sink)
-                if source:
+                found = audit.with_ledger(table, sink, ledger)
+                if refused is not None:
+                    found = replace(found, error=refused)
+                elif source:
                     reading = chosen.settings_of(table.name)
-                    windows = audit.samples(table, reading, ledger, number=sample, now=now_utc())
+                    windows = audit.samples(table, reading, ledger, number=sample, now=client.clock.now())
                     again = audit.with_source(
                         table,
                         windows,
@@ -214,7 +222,6 @@ def verify(
                         # what is new there is for a sync to tell
                         shape=replace(reading.shape, policy=Policy.EVOLVE),
                         directory=Path(directory),
-                        clock=now_utc,
                     )
                     found = replace(
                         found,
@@ -223,6 +230,8 @@ def verify(
                         sampled=again.sampled,
                         error=again.error,
                     )
+                    # what holds for every request is not asked for again
+                    refused = again.error if isinstance(again.error, HOPELESS) else None
                 yield found
 
 
@@ -260,7 +269,7 @@ def check(
         for together in by_endpoint.values():
             error = notice = None
             try:
-                extract.probe(together[0].read, client.caller(), at=now_utc())
+                extract.probe(together[0].read, client.caller(), at=client.clock.now())
                 if isinstance(together[0].read, Export):
                     extract.probe_jobs(client.caller())
             except JobsRefused as refusal:
@@ -268,5 +277,5 @@ def check(
             except SourceError as refusal:
                 error = refusal
             yield Check(tuple(together), error, notice)
-            if isinstance(error, run.HOPELESS):
+            if isinstance(error, HOPELESS):
                 return

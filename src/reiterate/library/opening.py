@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from reiterate import catalog
-from reiterate.api import Client, Pacer, limit_of
+from reiterate.api import Client, Clock, Pacer, limit_of
 from reiterate.catalog import GROUPS, TABLES
 from reiterate.flow import Status
 from reiterate.library.several import Several
@@ -67,6 +67,7 @@ def client_of(connection: Connection, stop: Flag) -> Client:
         connection.api_address,
         connection.api_key,
         pacer=Pacer(factor=connection.rate_limit_factor, stop=stop),
+        clock=Clock(now_utc),
         gateway=connection.gateway,
         ca_bundle=connection.ca_bundle,
         # a simulator or proxy has no other region
@@ -84,6 +85,16 @@ def sink_of(connection: Connection) -> Sink:
     return Several(sinks)
 
 
+def is_new(connection: Connection) -> bool:
+    """Tell whether the one destination is a file or directory that is not there yet."""
+    if connection.also or connection.destination.kind not in {"duckdb", "file"}:
+        return False
+    try:
+        return not connection.destination.path.exists()
+    except OSError:  # whoever opens it says what is wrong
+        return False
+
+
 @contextmanager
 def rehearsal(connection: Connection) -> Iterator[Rehearsal]:
     """Open the destination as it is, if it is, for a sync that writes nothing."""
@@ -95,14 +106,18 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-def remember(pacer: Pacer, sink: Sink, ledger: Ledger, now: datetime) -> None:
+def remember(pacer: Pacer, ledger: Ledger, now: datetime) -> None:
     """Let *pacer* know of the requests of the last minute, for Iterable counts them whoever made them."""
-    if any(last.status is Status.RUNNING for last in sink.runs(1)):
-        pacer.rest()  # it died, and nobody knows when
     for table in TABLES.values():
         limit = limit_of(table.read.path)
         for fact in ledger.of(table.name):
             # one request was sent when reading began; of several, all may have been at its end
             age_s = (now - fact.read_at).total_seconds() - (fact.seconds if fact.requests > 1 else 0)
             if fact.lane == "direct" and age_s < limit.period_s:
-                pacer.remember(limit, [age_s] * min(fact.requests, limit.calls))
+                pacer.remember(limit, [max(age_s, 0.0)] * min(fact.requests, limit.calls))
+
+
+def rest_after_death(pacer: Pacer, sink: Sink) -> None:
+    """Let *pacer* wait until no request of a run that died counts any more: nobody knows when it made its last."""
+    if any(last.status is Status.RUNNING for last in sink.runs(1)):
+        pacer.rest()

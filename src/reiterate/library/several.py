@@ -10,6 +10,7 @@ from reiterate.parse import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -53,6 +54,9 @@ class Several:
 
     def ledger(self) -> Ledger:
         return common([sink.ledger() for sink in self._sinks])
+
+    def doubt(self, latest: datetime) -> int:
+        return sum(sink.doubt(latest) for sink in self._sinks)
 
     def columns(self, table: Table) -> tuple[Column, ...]:
         return self._first.columns(table)

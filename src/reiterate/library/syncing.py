@@ -14,7 +14,17 @@ from reiterate import planner, run
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Export
 from reiterate.errors import SettingsError
-from reiterate.library.opening import client_of, connection_of, now_utc, rehearsal, remember, sink_of, tables_of
+from reiterate.library.opening import (
+    client_of,
+    connection_of,
+    is_new,
+    now_utc,
+    rehearsal,
+    remember,
+    rest_after_death,
+    sink_of,
+    tables_of,
+)
 from reiterate.library.several import Several
 from reiterate.settings import day
 from reiterate.settings.given import quoted, unknown
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Event, Task
+    from reiterate.flow import Event, Job, Task
     from reiterate.ledger import Ledger
     from reiterate.settings import Connection
     from reiterate.windows import Window
@@ -61,16 +71,14 @@ def sync(
     :raises LoadError: when the destination cannot be opened
     """
     chosen = connection_of(connection, config, values)
-    now = now_utc()
     refreshed = _refreshed(chosen, full_refresh)
     accepted = _accepted(chosen, accept)
     names = [table.name for table in refreshed]
     yield from _walk(
         chosen,
         stop or Flag(),
-        lambda ledger: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now, refreshed=names),
+        lambda ledger, now: planner.plan(tables_of(chosen), chosen.settings_of, ledger, now=now, refreshed=names),
         asked=_asked(chosen, **({"full_refresh": names} if names else {})),
-        now=now,
         dry_run=dry_run,
         refreshed=refreshed,
         accepted=accepted,
@@ -124,16 +132,14 @@ def resync(
     :raises SettingsError: when the table is read whole each time anyway, or the days are wrong
     """
     chosen = connection_of(connection, config, values)
-    now = now_utc()
     found = _export_of(chosen, table)
-    of = _days_of(chosen, table, start, end, now=now)
-    yield from _walk(
-        chosen,
-        stop or Flag(),
-        lambda ledger: planner.resync(found, chosen.settings_of(table), ledger, of=of),
-        asked=_asked(chosen, resync=str(of), tables=[table]),
-        now=now,
-    )
+    of = _days_of(chosen, table, start, end, now=now_utc())
+
+    def tasks(ledger: Ledger, now: datetime) -> list[Task]:
+        up_to_now = span(of.start, min(of.end, now))
+        return planner.resync(found, chosen.settings_of(table), ledger, of=up_to_now) if up_to_now else []
+
+    yield from _walk(chosen, stop or Flag(), tasks, asked=_asked(chosen, resync=str(of), tables=[table]))
 
 
 def _export_of(chosen: Connection, name: str) -> Table:
@@ -169,24 +175,31 @@ def _days_of(
 def _walk(
     chosen: Connection,
     stop: Flag,
-    tasks_for: Callable[[Ledger], Sequence[Task]],
+    tasks_for: Callable[[Ledger, datetime], Sequence[Task]],
     *,
     asked: str,
-    now: datetime,
     dry_run: bool = False,
     refreshed: Sequence[Table] = (),
     accepted: Mapping[str, Collection[int]] = NOTHING_ACCEPTED,
 ) -> Iterator[Event]:
-    opened = rehearsal(chosen) if dry_run else closing(sink_of(chosen))
-    with opened as sink, closing(client_of(chosen, stop)) as client:
-        sink.accept(accepted)
-        ledger = sink.ledger()
-        for each in sink.each() if isinstance(sink, Several) else (sink,):
-            remember(client.pacer, each, each.ledger(), now)
-        record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now, asked=asked)
-        walk = run.Walk(sink, client, now_utc, stop, chosen.spool_bytes)
-        left_over = planner.left_over(ledger, chosen.settings_of, now=now)
-        yield from run.run(walk, tasks_for(ledger), record, left_over=left_over, refreshed=refreshed)
+    with closing(client_of(chosen, stop)) as client:
+        # a destination is not made for a key that is refused
+        writes_nothing = dry_run or (is_new(chosen) and client.contact() is not None)
+        with rehearsal(chosen) if writes_nothing else closing(sink_of(chosen)) as sink:
+            sink.accept(accepted)
+            sinks = sink.each() if isinstance(sink, Several) else (sink,)
+            for each in sinks:
+                rest_after_death(client.pacer, each)
+            walk = run.Walk(sink, client, stop, chosen.spool_bytes)
+
+            def plan() -> tuple[Sequence[Task], Sequence[Job]]:
+                for each in sinks:
+                    remember(client.pacer, each.ledger(), walk.now())
+                ledger, now = walk.ledger(), walk.now()
+                return tasks_for(ledger, now), planner.left_over(ledger, chosen.settings_of, now=now)
+
+            record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now_utc(), asked=asked)
+            yield from run.run(walk, plan, record, refreshed=refreshed)
 
 
 def _asked(connection: Connection, **others: object) -> str:

@@ -84,6 +84,9 @@ class Sink(Protocol):
     def ledger(self) -> Ledger:
         """Return the facts whose rows are in the destination."""
 
+    def doubt(self, latest: datetime) -> int:
+        """Let facts that were read after *latest*, the latest that it can be, count no more; return how many."""
+
     def columns(self, table: Table) -> tuple[Column, ...]:
         """Return the columns that *table* has, technical ones included; none if there is no such table."""
 

@@ -9,6 +9,7 @@ from reiterate.sinks.contract import Change, Outcome, Run, Sink, TableState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -47,6 +48,9 @@ class Rehearsal:
 
     def ledger(self) -> Ledger:
         return self._sink.ledger().without_jobs() if self._sink else Ledger()
+
+    def doubt(self, latest: datetime) -> int:  # noqa: ARG002
+        return 0
 
     def columns(self, table: Table) -> tuple[Column, ...]:
         if table.name not in self._columns:

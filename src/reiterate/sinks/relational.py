@@ -20,7 +20,7 @@ from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFields, ByFirst, KeyedValues, ListMembers, PerParent, Type
 from reiterate.errors import ConnectionMismatch, LoadError
 from reiterate.flow import Column, Job, Part, Status, Write
-from reiterate.ledger import Fact, Ledger, Refusal
+from reiterate.ledger import IN_DOUBT, Fact, Ledger, Refusal
 from reiterate.sinks import dataset_format, keys, people
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
@@ -294,6 +294,14 @@ class RelationalSink(ABC):
             if table in there
         )
         return Ledger(facts, self._jobs(), self._refusals())
+
+    def doubt(self, latest: datetime) -> int:
+        after = f"read_at > {sql.literal(latest)}"
+        found = self._number(f"SELECT count(*) FROM {self._name(READS)} WHERE {after}")
+        if found:
+            with self._transaction():
+                self._do(f"UPDATE {self._name(READS)} SET read_at = {sql.literal(IN_DOUBT)} WHERE {after}")
+        return found
 
     def _jobs(self) -> Iterator[Job]:
         if not self._there(JOBS):
