@@ -33,8 +33,11 @@ def kills(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tests see no settings of the person who runs them."""
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Tests see no settings of the person who runs them, and no requests of each other."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     for name in ("ITERABLE_API_KEY", "ITERABLE_BASE_URL", "REITERATE_CONFIG", "REITERATE_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

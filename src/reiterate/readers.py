@@ -19,7 +19,7 @@ from threading import Condition, Lock, RLock
 from typing import TYPE_CHECKING
 
 from reiterate import extract, joining, planner
-from reiterate.api import limit_of
+from reiterate.api import JOBS_AT_A_TIME, limit_of
 from reiterate.catalog.model import Export
 from reiterate.errors import BrokenAnswer, ReiterateError, SourceError, SpoolError
 from reiterate.flow import Progress, RawFile, Started, Task, Waiting
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from reiterate.flow import Job
 
 JOBS = "jobs"
-JOBS_AT_A_TIME = 4
-"""Iterable runs as many for an organisation and lets the others wait (swagger, startExport)."""
-
 READERS_PER_LIMIT = 2
 """Two requests of a kind at a time: while one is loaded, the other arrives."""
 

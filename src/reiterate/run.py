@@ -144,7 +144,7 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
             for event in chain(events, _swapped(walk.sink, filter(tally.complete, swaps))):
                 tally.note(event)
                 yield event
-                yield from map(Notice, walk.client.clock.warnings())
+                yield from map(Notice, walk.client.warnings())
         status = tally.status
     except Stopped:
         pass

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import reiterate
+from reiterate.api import JOBS_AT_A_TIME
 from reiterate.flow import Failed, Loaded, RunFinished, RunStarted, Split, Status
-from reiterate.readers import JOBS_AT_A_TIME
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
 from tests.conftest import KEY, settings

@@ -155,6 +155,10 @@ class Client:
         """Return who makes the requests of one task, counts them and tells *listener* how they fare."""
         return Caller(self, listener or Silence())
 
+    def warnings(self) -> list[str]:
+        """Return what a person should know of clocks and limits, and was not told yet."""
+        return [*self.clock.warnings(), *self.pacer.warnings()]
+
     def close(self) -> None:
         self._pool.clear()
 

@@ -76,6 +76,11 @@ def fetch(task: Task, read: Export, caller: Caller, target: Path, *, book: JobBo
     :raises ExportCut: when the job was truncated or shows nothing; a smaller window may pass
     :raises SourceError: when jobs fail in every try
     """
+    with caller.client.pacer.job_place(caller.listener.waiting):
+        return _fetch(task, read, caller, target, book)
+
+
+def _fetch(task: Task, read: Export, caller: Caller, target: Path, book: JobBook) -> tuple[Downloaded, Job]:
     job = task.job
     state = ""
     for _ in range(JOB_TRIES):

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from reiterate import catalog
-from reiterate.api import Client, Clock, Pacer, limit_of
+from reiterate.api import Client, Clock, Pacer, Shared, limit_of, state_directory
 from reiterate.catalog import GROUPS, TABLES
 from reiterate.flow import Status
 from reiterate.library.several import Several
@@ -66,13 +66,22 @@ def client_of(connection: Connection, stop: Flag) -> Client:
     return Client(
         connection.api_address,
         connection.api_key,
-        pacer=Pacer(factor=connection.rate_limit_factor, stop=stop),
+        pacer=Pacer(factor=connection.rate_limit_factor, stop=stop, shared=_shared(connection)),
         clock=Clock(now_utc),
         gateway=connection.gateway,
         ca_bundle=connection.ca_bundle,
         # a simulator or proxy has no other region
         other_address=other[0] if len(other) < len(API_ADDRESSES) else None,
     )
+
+
+def _shared(connection: Connection) -> Shared | None:
+    """Return where this machine's processes note the requests of a key; nothing if nobody is at home here."""
+    try:
+        directory = state_directory(os.environ, Path.home())
+    except RuntimeError:
+        return None
+    return Shared(directory, connection.api_key.reveal())
 
 
 def sink_of(connection: Connection) -> Sink:
@@ -107,17 +116,19 @@ def now_utc() -> datetime:
 
 
 def remember(pacer: Pacer, ledger: Ledger, now: datetime) -> None:
-    """Let *pacer* know of the requests of the last minute, for Iterable counts them whoever made them."""
+    """Let *pacer* know of the requests that other machines made in the last minute, as far as they loaded something."""
     for table in TABLES.values():
         limit = limit_of(table.read.path)
         for fact in ledger.of(table.name):
             # one request was sent when reading began; of several, all may have been at its end
             age_s = (now - fact.read_at).total_seconds() - (fact.seconds if fact.requests > 1 else 0)
-            if fact.lane == "direct" and age_s < limit.period_s:
+            if fact.lane == "direct" and age_s < limit.period_s and not pacer.knows(fact.run_id):
                 pacer.remember(limit, [max(age_s, 0.0)] * min(fact.requests, limit.calls))
 
 
 def rest_after_death(pacer: Pacer, sink: Sink) -> None:
-    """Let *pacer* wait until no request of a run that died counts any more: nobody knows when it made its last."""
-    if any(last.status is Status.RUNNING for last in sink.runs(1)):
+    """
+    Let *pacer* wait until no request of a run that died counts any more: of another machine's, nobody knows the last.
+    """
+    if any(last.status is Status.RUNNING and not pacer.knows(last.run_id) for last in sink.runs(1)):
         pacer.rest()

@@ -182,6 +182,7 @@ def _walk(
     refreshed: Sequence[Table] = (),
     accepted: Mapping[str, Collection[int]] = NOTHING_ACCEPTED,
 ) -> Iterator[Event]:
+    run_id = uuid.uuid4().hex
     with closing(client_of(chosen, stop)) as client:
         # a destination is not made for a key that is refused
         writes_nothing = dry_run or (is_new(chosen) and client.contact() is not None)
@@ -198,7 +199,8 @@ def _walk(
                 ledger, now = walk.ledger(), walk.now()
                 return tasks_for(ledger, now), planner.left_over(ledger, chosen.settings_of, now=now)
 
-            record = Run(run_id=uuid.uuid4().hex, connection=chosen.name, started_at=now_utc(), asked=asked)
+            client.pacer.begin(run_id)
+            record = Run(run_id=run_id, connection=chosen.name, started_at=now_utc(), asked=asked)
             yield from run.run(walk, plan, record, refreshed=refreshed)
 
 
