@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reiterate.api import MEMBERS, ROWS, Caller, Client, Downloaded, Pacer, bodies
+from reiterate.api import MEMBERS, ROWS, Caller, Client, Clock, Downloaded, Pacer, bodies
 from reiterate.api.bodies import NotAnAnswer
 from reiterate.errors import BrokenAnswer, ExportCut, SourceError, Unauthorized, Unreachable
+from reiterate.library.opening import now_utc
 from reiterate.secret import Secret
 from tests.conftest import KEY
 from tests.walk.raw import RawServer, answered
@@ -38,7 +39,7 @@ def chunked(*parts: bytes, end: bytes = b"0\r\n\r\n", headers: str = "") -> byte
 
 
 def caller_of(server: RawServer) -> Caller:
-    return Client(server.url, Secret(KEY), pacer=Pacer(factor=1e9, stop=Event())).caller()
+    return Client(server.url, Secret(KEY), pacer=Pacer(factor=1e9, stop=Event()), clock=Clock(now_utc)).caller()
 
 
 def download(answer: bytes, target: Path, kind: str = EXPORT) -> Downloaded:
@@ -296,7 +297,9 @@ def test_nobody_is_there(reached: bool, tries: int) -> None:
     told = Told()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    client = Client(f"http://127.0.0.1:{port}", Secret(KEY), pacer=Pacer(factor=1.0, stop=Impatient()))
+    client = Client(
+        f"http://127.0.0.1:{port}", Secret(KEY), pacer=Pacer(factor=1.0, stop=Impatient()), clock=Clock(now_utc)
+    )
     client.reached = reached
     with pytest.raises(Unreachable, match="could not be reached"):
         client.caller(told).json("/api/lists", form=bool)
@@ -350,7 +353,7 @@ def waits(headers: str, says: str) -> list[tuple[float, str]]:
     answer = answered(f'{{"msg":"{says}","code":"RateLimitExceeded"}}', status="429 Too Many", headers=headers)
     told = Told()
     with RawServer(lambda _: answer) as server:
-        client = Client(server.url, Secret(KEY), pacer=Pacer(factor=1.0, stop=Impatient()))
+        client = Client(server.url, Secret(KEY), pacer=Pacer(factor=1.0, stop=Impatient()), clock=Clock(now_utc))
         with pytest.raises(SourceError, match="rate limit was reached"):
             client.caller(told).json("/api/lists", form=bool)
     return told.waits
