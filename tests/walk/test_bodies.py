@@ -280,7 +280,7 @@ def test_redirections_are_not_followed() -> None:
         assert 1 == len(server.requests)
 
 
-@pytest.mark.parametrize("body", ["<html>Log in</html>", '{"msg":"Down","code":"GenericError"}', '{"other":[]}'])
+@pytest.mark.parametrize("body", ["<html>Log in</html>", "7", '{"msg":"Down","code":"GenericError"}', '{"other":[]}'])
 def test_a_page_accepts_no_key(body: str) -> None:
     """A key that is refused is not taken for one that lacks a right because a portal answers the question."""
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import ssl
+import time
 import zlib
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
@@ -54,6 +55,7 @@ RATE_LIMIT_TRIES = 30
 LONGEST_MESSAGE = 300
 LONGEST_EXCERPT = 80
 ERROR_BODY_BYTES = 1 << 16
+ERROR_BODY_S = 30.0
 LEAST_RETRY_AFTER_S = 1.0
 """Who names less names nothing: the backoff counts."""
 LONGEST_RETRY_AFTER_S = 3600.0
@@ -142,12 +144,17 @@ class _Text(HTMLParser):
 
 
 def error_body(body: Body) -> bytes:
-    """Return the beginning of the body of an error; what breaks off, or is no body, as far as it goes."""
+    """
+    Return the beginning of the body of an error; what breaks off, or is no body, as far as it goes.
+
+    Nobody waits for more of it than ``ERROR_BODY_S`` and a silence.
+    """
     parts: list[bytes] = []
+    began = time.monotonic()
     with contextlib.suppress(exceptions.HTTPError, OSError, zlib.error, NotAnAnswer):
         for piece in body.pieces:
             parts.append(piece)
-            if sum(map(len, parts)) >= ERROR_BODY_BYTES:
+            if sum(map(len, parts)) >= ERROR_BODY_BYTES or time.monotonic() - began > ERROR_BODY_S:
                 break
     return b"".join(parts)[:ERROR_BODY_BYTES]
 

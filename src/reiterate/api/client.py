@@ -315,7 +315,8 @@ class Client:
     def _accepts(self, address: str) -> bool:
         for path, rows in (FIRST_CONTACT, OTHERWISE):
             with contextlib.suppress(SourceError, TransientError), self.open(path, {}, address=address) as body:
-                return rows in answers.document(body, JSON_BYTES)
+                answer = answers.document(body, JSON_BYTES)
+                return isinstance(answer, dict) and rows in answer
         return False
 
     def own_path(self, url: object) -> tuple[str, dict[str, str]]:
