@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import socket
+import threading
+import time
 import zlib
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reiterate.api import MEMBERS, ROWS, Caller, Client, Clock, Downloaded, Pacer, bodies
+from reiterate.api import headers as api_headers
 from reiterate.api.bodies import NotAnAnswer
 from reiterate.errors import BrokenAnswer, ExportCut, SourceError, Unauthorized, Unreachable
 from reiterate.library.opening import now_utc
@@ -269,6 +273,28 @@ def test_headers_have_a_largest_size(headers: str) -> None:
         with pytest.raises(BrokenAnswer, match="100 headers"):
             caller_of(server).json("/api/lists", form=bool)
         assert BROKEN_TRIES == len(server.requests)
+
+
+def test_headers_have_a_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers that come byte by byte for more than 15 minutes, here a fifth of a second, are given up."""
+    monkeypatch.setattr(api_headers, "HEADERS_S", 0.2)
+
+    def drip(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection = listening.accept()[0]
+                with suppress(OSError), connection:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                    for _ in range(100):
+                        connection.sendall(b"x")
+                        time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        client = Client(address, Secret(KEY), pacer=Pacer(factor=1e9, stop=Event()), clock=Clock(now_utc))
+        with pytest.raises(Unreachable, match=r"the headers took longer than 0\.2 s"):
+            client.caller().json("/api/lists", form=bool)
 
 
 def test_redirections_are_not_followed() -> None:

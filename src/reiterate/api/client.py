@@ -24,6 +24,7 @@ from urllib3.contrib.socks import SOCKSProxyManager
 
 from reiterate.api import answers, bodies, origin
 from reiterate.api.bodies import NotAnAnswer
+from reiterate.api.headers import timed
 from reiterate.api.limits import NO_LIMIT, Pacer, limit_of
 from reiterate.api.lines import ROWS, Kind, Lines
 from reiterate.errors import (
@@ -149,7 +150,7 @@ class Client:
         self._contacted = False
         self._explaining = Lock()
         self._hopeless: SourceError | None = None
-        self._pool = _pool(gateway, ca_bundle)
+        self._pool = timed(_pool(gateway, ca_bundle))
 
     def caller(self, listener: Listener | None = None) -> Caller:
         """Return who makes the requests of one task, counts them and tells *listener* how they fare."""
