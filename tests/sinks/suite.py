@@ -1226,6 +1226,34 @@ class SinkSuite:
                 place.open()
         assert same("email_click", [click("10:00")]) == place.has("email_click")
 
+    def test_users_that_an_older_version_doubled(self, place: Destination) -> None:
+        """Of users that were added again and again the latest row stays, in the history each version once."""
+        task = replace(window("users", "10:00", "11:00"), history=True, snapshots=True)
+        five, other = {"userId": 5, "profileUpdatedAt": wire("10:00"), "firstName": "Old"}, user("x", "10:05")
+        with closing(place.open()) as sink:
+            made = batch(sink, task, [five, other, {"profileUpdatedAt": wire("10:07")}])
+            new = "TIMESTAMPTZ '2026-11-01 10:01:00+00' AS profile_updated_at, 'New' AS first_name"
+            again = f"SELECT * REPLACE ({new}) FROM ({made.query}) WHERE user_id__v_bigint = 5"
+            doubled = replace(made, query=f"{made.query} UNION ALL {again} UNION ALL {again}")
+            assert (5, 0, 0) == numbers(sink.load(doubled, fact(doubled)))
+            assert 2 == sink.doubles(TABLES["users"])
+            put_format(sink, dataset_format.UNNUMBERED)
+            (notice,) = sink.begin(RUN)
+            assert notice.startswith("2 doubled rows were removed from users")
+            assert (0, 3) == (sink.doubles(TABLES["users"]), sum(each.rows for each in sink.changes(TABLES["users"])))
+            put_format(sink, dataset_format.UNNUMBERED)
+            assert [] == sink.begin(replace(RUN, run_id="r2"))
+        kept = [
+            five | {"firstName": "New", "profileUpdatedAt": wire("10:01")},
+            other,
+            {"profileUpdatedAt": wire("10:07")},
+        ]
+        assert same("users", kept) == place.has("users")
+        of_five = "SELECT first_name, _valid_to IS NULL FROM users_history WHERE first_name IS NOT NULL ORDER BY 1"
+        assert [("New", True), ("Old", False)] == [tuple(row) for row in place.ask(of_five)]
+        assert [(4,)] == [tuple(row) for row in place.ask("SELECT count(*) FROM users_history")]
+        assert [(3,)] == [tuple(row) for row in place.ask("SELECT count(*) FROM users_snapshots")]
+
     def test_an_older_format_is_migrated_by_the_next_run(self, place: Destination) -> None:
         """A dataset is as new as the run that wrote it, at once or, if it is older, from its next run on."""
         with closing(place.open()) as sink:

@@ -15,12 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reiterate.catalog import TABLES
 from reiterate.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from reiterate.catalog.model import Table
     from reiterate.flow import Column
+
+BESIDE = "_reiterate_new_"
+"""Before the name of a table: rows that are to take the place of others."""
 
 FORMAT = 2
 """What this version writes."""
@@ -44,6 +49,10 @@ class Dataset:
     rows_of: Callable[[str], str]
     columns: Callable[[str], tuple[Column, ...]]
     """recorded columns of a table that are there; none if there is no such table"""
+    find_doubled: Callable[[Table], None]
+    """makes ready to remove the rows of a table that agree in what tells its rows apart"""
+    keep_latest: Callable[[Table], int]
+    """removes all of these but the latest, in what is kept of its past too; returns how many of the table's went"""
 
 
 @dataclass(frozen=True)
@@ -52,15 +61,35 @@ class Step:
     What brings a dataset to the format *to*, by changing rows of *tables*.
 
     *migrate* returns what a person should know of it, or an empty text. It must be repeatable: where a destination has
-    no transactions, a killed run leaves any part of it done.
+    no transactions, a killed run leaves any part of it done. *define* makes tables that it needs, before.
     """
 
     to: int
     tables: tuple[str, ...]
     migrate: Callable[[Dataset], str]
+    define: Callable[[Dataset], None] = lambda _: None
 
 
-STEPS: tuple[Step, ...] = ()
+def _one_row_for_each_user(dataset: Dataset) -> str:
+    removed = dataset.keep_latest(TABLES["users"])
+    if not removed:
+        return ""
+    return (
+        f"{removed:,} doubled rows were removed from users: an older version added users with a numeric userId, and no "
+        "other identity, again in each sync. The latest row of each user stays."
+    )
+
+
+_OF_USERS = ("users", "users_history", "users_snapshots")
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        2,
+        (*_OF_USERS, *(f"{BESIDE}{name}" for name in _OF_USERS)),
+        _one_row_for_each_user,
+        define=lambda dataset: dataset.find_doubled(TABLES["users"]),
+    ),
+)
 """In ascending order; docs/upgrade.md tells people what each does."""
 
 

@@ -10,6 +10,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from threading import RLock
 from typing import TYPE_CHECKING, Any, assert_never
@@ -24,6 +25,7 @@ from reiterate.ledger import IN_DOUBT, Fact, Ledger, Refusal
 from reiterate.sinks import dataset_format, keys, people
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
+from reiterate.sinks.doubled import Doubled
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
@@ -97,12 +99,13 @@ Names and columns are a contract with people's warehouses. A table or column tha
 opened for writing.
 """
 
-FRESH = "_reiterate_new_"
+FRESH = dataset_format.BESIDE
 """Before the name of a table: what is read anew, until it is whole."""
 
 VALID_FROM, VALID_TO, SNAPSHOT_DATE = "_valid_from", "_valid_to", "_snapshot_date"
 HISTORY = {VALID_FROM: Type.TIMESTAMP, VALID_TO: Type.TIMESTAMP}
 SNAPSHOTS = {SNAPSHOT_DATE: Type.DATE}
+KEPT = HISTORY | SNAPSHOTS
 """Columns that tables have which keep what rows were, behind those of the table itself."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -237,9 +240,11 @@ class RelationalSink(ABC):
     def _migrate(self) -> Iterator[str]:
         """Bring an older dataset to the format of this version, step by step; yield what a person should know."""
         number, _ = self._format()
-        dataset = dataset_format.Dataset(self._rows, self._do, self._remove, self._all, self._columns)
+        dataset = dataset_format.Dataset(
+            self._rows, self._do, self._remove, self._all, self._columns, self._find_doubled, self._keep_latest
+        )
         for step in dataset_format.steps_from(number):
-            with self._transaction(tables=step.tables):
+            with self._transaction(partial(step.define, dataset), step.tables):
                 notice = step.migrate(dataset)
                 self._set_format(step.to)
             if notice:
@@ -247,6 +252,74 @@ class RelationalSink(ABC):
         if number < dataset_format.FORMAT:
             with self._transaction():
                 self._set_format(dataset_format.FORMAT)
+
+    def _find_doubled(self, table: Table) -> None:
+        """Make a table beside each that has rows of *table*, now or of the past, which agree in their key."""
+        for doubled in self._doubled(table):
+            beside = f"{FRESH}{doubled.name}"
+            # what a process left that died while it dropped it
+            self._drop_table(beside)
+            if self._number(doubled.number):
+                types = {column.name: column.type for column in self._columns(table.name)}
+                self._make(beside, types | {name: type_ for name, type_ in KEPT.items() if name in doubled.names})
+
+    def _keep_latest(self, table: Table) -> int:
+        """Of the rows of *table*, now and of the past, that agree in their key, keep one; return how many went now."""
+        removed = {doubled.name: self._replace_doubled(doubled) for doubled in self._doubled(table)}
+        if gone := removed.get(table.name, 0):
+            ((run,),) = self._rows(f"SELECT max(run_id) FROM {self._name(RUNS)} WHERE status = 'running'")
+            now = datetime.now(UTC)
+            values = {"run_id": run, "table_name": table.name, "read_at": now, "loaded_at": now, "removed": gone}
+            noted = values | {"lane": "migration"}
+            zeros = dict.fromkeys(("rows", "added", "changed", "bytes", "requests", "seconds"), 0)
+            self._do(self._insertion(READS, [(zeros | noted).get(name) for name in OWN_TABLES[READS]]))
+        return removed.get(table.name, 0)
+
+    def _doubled(self, table: Table) -> Iterator[Doubled]:
+        """Yield the queries for rows of *table*, now and of the past, that agree in what tells them apart."""
+        columns = self._columns(table.name)
+        for name, more in ((table.name, ()), (history_of(table), HISTORY), (snapshots_of(table), SNAPSHOTS)):
+            there = self._column_names(name) if columns else []
+            names = [one for one in (*(column.name for column in columns), *more) if one in there]
+            if not {*more} <= {*there} or not there:
+                continue
+
+            def key(side: str, there: Collection[str] = there, more: Collection[str] = more) -> str:
+                (of_row,) = self._key(table, columns, side, there)
+                return f"({of_row} || CAST({side}.{SNAPSHOT_DATE} AS TEXT))" if SNAPSHOT_DATE in more else of_row
+
+            yield Doubled(
+                name,
+                names,
+                rows=self._all(name),
+                key=key,
+                latest=f"t.{sql.name(names_of(columns)[table.cursor])}",
+                order=[self._text(column, "t") for column in columns if column.name in there],
+                where=f"t.{VALID_TO} IS NULL" if VALID_TO in more else "true",
+                versions=(VALID_FROM, VALID_TO) if VALID_TO in more else None,
+            )
+
+    def _replace_doubled(self, doubled: Doubled) -> int:
+        """Put rows that are chosen in the place of those that agree in their key; return how many fewer there are."""
+        beside = f"{FRESH}{doubled.name}"
+        if not self._there(beside):
+            return 0
+        names = sql.listed(map(sql.name, doubled.names))
+        table, other = self._name(doubled.name), self._name(beside)
+        before = self._size_of(doubled.name)
+        self._do(f"INSERT INTO {other} ({names}) {doubled.chosen}")
+        if self.rolls_back:
+            self._do_removal(table, doubled.replaced_by(other))
+            self._do(f"INSERT INTO {table} ({names}) SELECT {names} FROM {other}")
+        else:
+            listed = sql.listed(f"t.{sql.name(name)}" for name in doubled.names)
+            # in one act, where there are no transactions
+            rest = f"SELECT {listed} FROM {table} AS t WHERE NOT coalesce({doubled.replaced_by(other)}, false)"
+            self._do(f"INSERT INTO {other} ({names}) {rest}")
+            self._put_in_place(doubled.name, beside, doubled.names)
+        after = self._size_of(doubled.name)
+        self._drop_table(beside)
+        return before - after
 
     def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:  # noqa: ARG002
         """Make a table, its rows *by* a column where the database can keep them so."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column
+    from reiterate.sinks.doubled import Doubled
     from reiterate.sinks.lake.change import Format
     from reiterate.sinks.relational import Kept
 
@@ -137,6 +138,18 @@ class Files(LakeTables):
         for name in map(paths.__getitem__, found):
             self._replace(table, name, f"SELECT * FROM {self._in(table, [name])} AS t WHERE ({condition}) IS NOT TRUE")
         return sum(found.values())
+
+    def _find_doubled(self, table: Table) -> None:
+        """Do nothing: a temporary table is enough."""
+
+    def _replace_doubled(self, doubled: Doubled) -> int:
+        if not self._number(doubled.number):
+            return 0
+        self._do(f"CREATE OR REPLACE TEMP TABLE chosen AS {doubled.chosen}")
+        removed = self._remove(doubled.name, doubled.replaced_by("chosen"))
+        kept = self._number("SELECT count(*) FROM chosen")
+        self._write_file(doubled.name, Label().new_name(), doubled.names, "FROM chosen")
+        return removed - kept
 
     def _put_in_place(self, table: str, fresh: str, columns: Collection[str]) -> None:  # noqa: ARG002 (all it has)
         draft = self._draft(table)
