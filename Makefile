@@ -50,7 +50,7 @@ bench-growth: $(READY)  ## 20 million events into one table, a million at a time
 bench-flame: $(READY)  ## where the time goes, as benchmarks/flame.svg
 	$(MEASURE) flame
 
-chaos: $(READY) $(OLDEST_READY)  ## kills into every destination, 200 seeds of faults, kills and full disks: half an hour
+chaos: $(READY) $(OLDEST_READY)  ## kills into every destination, 200 seeds of faults, kills, wrong clocks and merges: half an hour
 	$(BIN)/pytest -n 2 -k kills --kills 10
 	$(OLDEST)/bin/pytest -n 2 -k kills --kills 10 -m ducklake
 	$(BIN)/python -m tests.chaos --seeds 200

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from functools import cache
 from itertools import count
+from multiprocessing import util
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,7 +25,9 @@ NUMBERS = count()
 def address() -> str:
     """Return the address of a database that is there until the process ends; tests use datasets of their own."""
     directory = tempfile.mkdtemp(prefix="reiterate-postgres-")
-    uri: str = get_server(directory, cleanup_mode="delete").get_uri()
+    server = get_server(directory, cleanup_mode="delete")
+    util.Finalize(None, server.cleanup, exitpriority=0)  # processes of a pool do not end as others do
+    uri: str = server.get_uri()
     return uri
 
 

@@ -15,16 +15,18 @@ import sys
 import tempfile
 import time
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 
 from reiterate.simulator import Fault, Simulator
-from tests import replica
+from tests import postgres, replica
 from tests.chaos.scenario import SIGNALS, scenario
 from tests.conftest import KEY
 
@@ -36,8 +38,19 @@ if TYPE_CHECKING:
 PATIENCE_S = 120.0
 """A sync that has not ended by then hangs."""
 
+PROGRAM = ("-m", "reiterate")
+WRONG_CLOCK = Path(__file__).with_name("wrong_clock.py")
+
+LONGEST_JUMP_S = 6 * 3600.0
+"""So far ahead or behind a wrong clock may be."""
+
 DONE_OR_NOT = {0, 1, 2, 3, 4, 130, 143, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT}
 """How a disturbed sync may end: by itself, whatever it could do, or by its signal."""
+
+CLOCK_S = 2.0
+"""Iterable's clock shows whole seconds."""
+
+LATEST = "SELECT extract(epoch FROM greatest(max(window_end), max(read_at))) FROM _reiterate_reads"
 
 AWAY = (Fault("/*", "reset"),)
 
@@ -49,6 +62,8 @@ class Outcome:
     scenario: Scenario
     statuses: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    renamed: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    """who was merged or got another address, before and after"""
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -67,13 +82,13 @@ def run(plot: Scenario, directory: Path) -> Outcome:
     """Play *plot* in *directory*, an empty one."""
     began = time.monotonic()
     outcome = Outcome(plot)
-    with Simulator(plot.world, plot.server) as simulator:
-        sync = Sync(simulator, directory / "replica.duckdb", plot, outcome)
+    with project(plot) as simulator:
+        sync = Sync(simulator, directory, plot, outcome)
         for number, disturbance in enumerate(plot.disturbances):
             simulator.set_faults(plot.faults)
             outcome.statuses.append(sync.disturbed(disturbance))
-            if disturbance.mutate:
-                simulator.mutate(fraction=0.02, seed=plot.seed * 10 + number)
+            _check_future(sync, outcome)
+            outcome.renamed += _go_on(simulator, disturbance.afterwards, seed=plot.seed * 10 + number)
         simulator.set_faults(())
         _check_clean(sync, outcome)
         _check_again(sync, outcome)
@@ -83,13 +98,47 @@ def run(plot: Scenario, directory: Path) -> Outcome:
     return outcome
 
 
+def project(plot: Scenario) -> Simulator:
+    """Return the project; its last events have happened by Iterable's clock, not by ours."""
+    end = datetime.now(UTC) + timedelta(seconds=plot.server.clock_skew_s - 2)
+    return Simulator(replace(plot.world, end=end), plot.server)
+
+
+def _go_on(simulator: Simulator, what: str, *, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Let the project become another; return who was renamed, before and after."""
+    random = Random(seed)
+    one, other = random.sample(simulator.world.people, 2)
+    before = one.who
+    match what:
+        case "changes":
+            simulator.mutate(fraction=0.02, seed=seed)
+            return []
+        case "new address" if "email" in before:
+            simulator.change_email(before["email"], f"moved.{seed}@example.com")
+            return [(before, one.who)]
+        case "merge" | "new address":
+            simulator.merge_users(one.list_name, other.list_name)
+            return [(before, other.who)]
+        case _:
+            return []
+
+
+def _check_future(sync: Sync, outcome: Outcome) -> None:
+    """Make sure that no window counts as read beyond what Iterable's clock shows."""
+    now_s = time.time() + outcome.scenario.server.clock_skew_s + CLOCK_S
+    with suppress(duckdb.Error, psycopg.Error):  # there may be no database yet
+        ((latest,),) = replica.execute(sync.place, LATEST)
+        if latest is not None and float(latest) > now_s:
+            outcome.problems.append(f"a window counts as read {float(latest) - now_s:.0f} s beyond Iterable's clock")
+
+
 def _check_clean(sync: Sync, outcome: Outcome) -> None:
     status = sync.clean()
     outcome.statuses.append(status)
     if status != 0:
         outcome.problems.append(f"the clean sync ended with {status}: {sync.said[-800:]}")
         return
-    if different := replica.differences(sync.file, sync.simulator):
+    if different := replica.differences(sync.place, sync.simulator, renamed=outcome.renamed):
         outcome.problems.append(f"rows missing and too many: {different}")
 
 
@@ -104,11 +153,13 @@ def _check_again(sync: Sync, outcome: Outcome) -> None:
 
 
 class Sync:
-    """Syncs of one project into one file, each a process of its own."""
+    """Syncs of one project into one destination, each a process of its own; raw files lie below *directory*."""
 
-    def __init__(self, simulator: Simulator, file: Path, scenario: Scenario, outcome: Outcome) -> None:
+    def __init__(self, simulator: Simulator, directory: Path, scenario: Scenario, outcome: Outcome) -> None:
         self.simulator = simulator
-        self.file = file
+        self.file = directory / "replica.duckdb"
+        self.place: Path | str = self.file if scenario.destination == "DuckDB" else postgres.new_database()
+        self._directory = directory
         self.said = ""
         self._scenario = scenario
         self._outcome = outcome
@@ -120,7 +171,12 @@ class Sync:
     def disturbed(self, disturbance: Disturbance) -> int:
         """Sync while *disturbance* happens; return the exit status."""
         full = int(20_000 + 300_000 * disturbance.amount) if disturbance.kind == "full disk" else None
-        process = self._start(largest_file_bytes=full)
+        program: tuple[str, ...] = PROGRAM
+        if disturbance.kind in {"clock jump", "clock wrong"}:
+            wrong_by_s = LONGEST_JUMP_S * (2 * disturbance.amount - 1)
+            after_s = disturbance.at_s if disturbance.kind == "clock jump" else 0.0
+            program = (str(WRONG_CLOCK), f"{wrong_by_s}", f"{after_s}")
+        process = self._start(largest_file_bytes=full, program=program)
         meddler = Thread(target=self._meddle, args=(process, disturbance))
         meddler.start()
         status = self._end(process)
@@ -129,13 +185,21 @@ class Sync:
             self._outcome.problems.append(f"a sync with {disturbance.kind} ended with {status}: {self.said[-800:]}")
         return status
 
-    def _start(self, largest_file_bytes: int | None = None) -> subprocess.Popen[str]:
+    def _start(
+        self, largest_file_bytes: int | None = None, program: tuple[str, ...] = PROGRAM
+    ) -> subprocess.Popen[str]:
         start_date = f"{datetime.fromtimestamp(self.simulator.world.start_s, UTC):%m/%d/%Y}"
-        command = ["sync", "--json-logs", "--destination", str(self.file), "--start-date", start_date]
+        command = ["sync", "--json-logs", "--destination", str(self.place), "--start-date", start_date]
         command += ["--tables", "documented"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "reiterate", *command, *self._scenario.flags],
-            env={**os.environ, "ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": self.simulator.url},
+            [sys.executable, *program, *command, *self._scenario.flags],
+            env={
+                **os.environ,
+                "TMPDIR": str(self._directory),
+                "XDG_STATE_HOME": str(self._directory),
+                "ITERABLE_API_KEY": KEY,
+                "ITERABLE_BASE_URL": self.simulator.url,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -179,6 +243,8 @@ class Sync:
                 self.simulator.set_faults(AWAY)
                 time.sleep(0.2 + disturbance.amount)
                 self.simulator.set_faults(self._scenario.faults)
+            case "connection ended":
+                self._end_connections(until=time.monotonic() + disturbance.amount)
             case "spool damaged":
                 self._damage(disturbance)
             case "spool locked":
@@ -199,7 +265,7 @@ class Sync:
         """Cut, overwrite or remove whatever raw files there are, again and again."""
         until = time.monotonic() + 0.5
         while time.monotonic() < until:
-            for file in self._spool.glob("*.ndjson"):
+            for file in self._directory.rglob("*.ndjson"):
                 with suppress(OSError):
                     content = file.read_bytes()
                     if disturbance.amount < 0.3:
@@ -209,6 +275,18 @@ class Sync:
                     else:
                         file.write_bytes(b"\0garbage" + content)
             time.sleep(0.005)
+
+    def _end_connections(self, until: float) -> None:
+        """End whatever connections the sync has to its server, once or again and again until then."""
+        with psycopg.connect(str(self.place), autocommit=True) as connection:
+            while True:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND application_name = 'reiterate'"
+                )
+                if time.monotonic() >= until:
+                    return
+                time.sleep(0.2)
 
     def _hold_database(self, disturbance: Disturbance) -> None:
         """Keep the file open while another sync tries."""

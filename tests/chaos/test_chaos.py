@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reiterate.simulator import Simulator
 from tests import replica
 from tests.chaos import driver
-from tests.chaos.scenario import DISTURBANCES, FAULTS, scenario
+from tests.chaos.scenario import DISTURBANCES, FAULTS, KINDS, scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +30,11 @@ def test_a_seed_is_a_scenario() -> None:
     assert plots == [scenario(seed) for seed in range(200)]
     assert 200 == len({*map(str, plots)})
     assert {*FAULTS} == {name for plot in plots for name in plot.fault_names}
-    assert {*DISTURBANCES} == {each.kind for plot in plots for each in plot.disturbances}
+    for destination, kinds in DISTURBANCES.items():
+        here = [plot for plot in plots if plot.destination == destination]
+        assert {*kinds} == {each.kind for plot in here for each in plot.disturbances}
+    assert {*KINDS} == {kind for plot in plots for kind in plot.kinds}
+    assert [] == [plot for plot in plots if not plot.kinds]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +49,8 @@ def test_a_seed_is_a_scenario() -> None:
 def test_one_wrong_row_is_noticed(damage: str, tmp_path: Path) -> None:
     """One row that is lost, doubled or changed makes the comparison fail."""
     plot = scenario(0)
-    with Simulator(plot.world, plot.server) as simulator:
-        sync = driver.Sync(simulator, tmp_path / "replica.duckdb", plot, driver.Outcome(plot))
+    with driver.project(plot) as simulator:
+        sync = driver.Sync(simulator, tmp_path, plot, driver.Outcome(plot))
         assert 0 == sync.clean()
         assert {} == replica.differences(sync.file, simulator)
         replica.execute(sync.file, damage)
@@ -59,7 +62,7 @@ def test_what_must_not_be_said_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
     plot: Scenario = scenario(0)
     monkeypatch.setattr(driver, "PATIENCE_S", 0.01)
     outcome = driver.Outcome(plot)
-    with Simulator(plot.world, plot.server) as simulator:
-        driver.Sync(simulator, tmp_path / "replica.duckdb", plot, outcome).clean()
+    with driver.project(plot) as simulator:
+        driver.Sync(simulator, tmp_path, plot, outcome).clean()
     assert 1 == len(outcome.problems)
     assert "did not end" in outcome.problems[0]

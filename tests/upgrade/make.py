@@ -20,6 +20,9 @@ What is in the datasets, and why:
   whose values have several types
 """
 
+# mypy: ignore-errors
+# It walks with the rooms of the version whose datasets it makes, which are not those of this one.
+
 from __future__ import annotations
 
 import os
@@ -65,7 +68,7 @@ LONG_JOBS = Fault("/api/export/start", "job_hangs", seconds=LONG_JOB_S)
 
 def main() -> None:
     """Make them all."""
-    SCHEMES["dlt"] = Scheme("dlt://", warehouse="postgres", driver="psycopg2")  # type: ignore[index]
+    SCHEMES["dlt"] = Scheme("dlt://", warehouse="postgres", driver="psycopg2")
     for archive in places.BEFORE.glob("*.gz"):
         archive.unlink()
     for name, kind in places.PLACES.items():
