@@ -145,9 +145,13 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
                 tally.note(event)
                 yield event
                 yield from map(Notice, walk.client.warnings())
+        yield from map(Notice, walk.client.warnings())
         status = tally.status
     except Stopped:
         pass
+    except SourceError:
+        status = Status.FAILED
+        raise
     finally:
         walk.stop.set()
         elapsed_s = time.monotonic() - began
