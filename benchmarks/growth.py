@@ -11,10 +11,12 @@ import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING
 
 from benchmarks import ways, workloads
 from benchmarks.figures import Figure
+from reiterate.api import Pacer
 from reiterate.catalog import TABLES
 from reiterate.flow import Failed, RawFile, Task, Write
 from reiterate.parse import Parser
@@ -73,7 +75,13 @@ def _raw(directory: Path, shape: workloads.Shape, number: int, rows: int, write:
 def _load(sink: Sink, parser: Parser, raw: RawFile) -> tuple[float, Loaded]:
     """Load one raw file as a run does, which removes it; return the seconds that took."""
     began = time.monotonic()
-    loaded = load(sink, parser, (raw,), "r")
+    loading = load(sink, parser, (raw,), "r", Pacer(factor=1, stop=Event()))
+    loaded: Loaded | Failed | None = None
+    while loaded is None:
+        try:
+            next(loading)
+        except StopIteration as end:
+            loaded = end.value
     took_s = time.monotonic() - began
     if isinstance(loaded, Failed):
         raise loaded.error

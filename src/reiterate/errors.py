@@ -23,7 +23,11 @@ The groups say what the runner does next::
     ├── LoadError                the destination refused a load; nothing of it was kept
     │   ├── SchemaFrozen         rows would change the columns of a table that is to stay as it is
     │   ├── MostRowsGone         a read would take most rows of a table; a person decides
-    │   └── DestinationBusy      another process holds the destination
+    │   ├── DestinationBusy      another process holds the destination
+    │   │   └── LockLost         another process took the destination over during a sync, which gives up
+    │   └── HeldUp               the same load may pass in a while
+    │       ├── TableLocked      somebody holds a lock on a table
+    │       └── ConnectionLost   the connection to the destination broke
     └── Stopped                  a person or a signal asked to stop; what is committed stays
 """
 
@@ -217,6 +221,36 @@ class DestinationBusy(LoadError):
     """Another process holds the destination."""
 
     hint = "Wait until it has finished, or close the program that has the database open, and try again."
+
+
+class LockLost(DestinationBusy):
+    """Another process has taken over the destination."""
+
+    hint = "What was committed stays, and this sync writes nothing more. Run one at a time; the next one goes on."
+
+
+class HeldUp(LoadError):
+    """
+    The destination could not do a load now.
+
+    It is tried again after each of *pauses_s* (seconds).
+    """
+
+    pauses_s: ClassVar[tuple[float, ...]] = ()
+
+
+class TableLocked(HeldUp):
+    """Somebody holds a lock on a table."""
+
+    hint = "Let them end their transaction, or end it for them; the next sync loads what is missing."
+    pauses_s = (2.0, 2.0, 2.0, 2.0, 2.0)
+
+
+class ConnectionLost(HeldUp):
+    """The connection to the destination broke."""
+
+    hint = "Check the network and the server; the next sync loads what is missing."
+    pauses_s = (0.1, 1.0, 2.0, 4.0, 8.0)
 
 
 class Stopped(ReiterateError):

@@ -27,7 +27,7 @@ from reiterate.rates import Rates
 from reiterate.spool import STOPS_WITHIN_S, Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.api import Caller, Client
@@ -99,12 +99,16 @@ class Readers:
     Iterating gives their reports, until all tasks are read, or raises Stopped soon after a stop, whatever they wait
     for. A task keeps its room on the spool until its last report was dealt with, and its place; but small windows let
     others be read meanwhile, and when whoever iterates is ready for one, those that follow each other come with it.
+    *meanwhile* is called at least twice a second by the thread that iterates.
     """
 
-    def __init__(self, client: Client, book: JobBook, directory: Path, *, spool_bytes: int) -> None:
+    def __init__(
+        self, client: Client, book: JobBook, directory: Path, *, spool_bytes: int, meanwhile: Callable[[], None]
+    ) -> None:
         self._client = client
         self._book = book
         self._directory = directory
+        self._meanwhile = meanwhile
         self._spool = Spool(spool_bytes, client.pacer)
         self._threads = ThreadPool(READERS)
         self._value_threads = ThreadPool(VALUE_READERS)
@@ -200,6 +204,7 @@ class Readers:
         ended: deque[_Ended] = deque()
         while self._under_way:
             self._client.pacer.check()
+            self._meanwhile()
             for report in self._heard(wait=not ended):
                 if isinstance(report, _Ended):
                     ended.append(report)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ from reiterate.api import limit_of
 from reiterate.errors import (
     HOPELESS,
     BrokenAnswer,
+    ConnectionLost,
     ExportCut,
+    HeldUp,
     JobsRefused,
     LoadError,
+    LockLost,
     MostRowsGone,
     SourceError,
     Stopped,
@@ -56,6 +60,7 @@ from reiterate.flow import (
 )
 from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.parse import Parser
+from reiterate.patience import at_once, patiently
 from reiterate.readers import Arrived, Parts, Readers, Refused
 from reiterate.tally import Tally
 from reiterate.windows import Window
@@ -65,7 +70,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from threading import Event as Flag
 
-    from reiterate.api import Client
+    from reiterate.api import Client, Pacer
     from reiterate.catalog.model import Table
     from reiterate.errors import ReiterateError
     from reiterate.flow import Batch
@@ -80,6 +85,9 @@ A table whose exports broke off so often, none coming through, is given up for t
 
 BROKEN_IN_A_ROW = 3
 """A table is given up for this run after so many tasks whose answers were none: it is maintenance, or a portal."""
+
+EVERYTHING = "*"
+"""Among tables that are given up."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +126,14 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
     plans again; the others go on. Closing the iterator, or an interrupt, stops the readers; what is committed stays.
 
     :raises ConnectionMismatch: when the destination holds the data of another connection
+    :raises LockLost: when another process has taken over the destination; nothing more is written then
     :raises SourceError: when Iterable, or the way there, refuses everything, and there was nothing to do
     """
     began = time.monotonic()
     swaps = [Task(table, Whole(), Write.REPLACE) for table in refreshed]
     tally = Tally(())
     notices = [*walk.sink.begin(record)]
-    status = Status.STOPPED
+    status, holds = Status.STOPPED, True
     try:
         hopeless = walk.client.contact()
         if hopeless is None:
@@ -134,14 +143,14 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
         yield RunStarted(record.run_id, record.connection, record.started_at, (*tasks, *swaps))
         yield from map(Notice, notices)
         if hopeless is None:
-            for table in refreshed:
-                walk.sink.refresh(table)
+            for swap in swaps:
+                yield from patiently(partial(walk.sink.refresh, swap.table), swap, walk.client.pacer)
             work = _events(walk, tasks, record.run_id, left_over)
         else:
             work = _given_up(tasks, hopeless)
         # whatever happens, readers have left before the destination is told how it ended
         with closing(work) as events:
-            for event in chain(events, _swapped(walk.sink, filter(tally.complete, swaps))):
+            for event in chain(events, _swapped(walk, filter(tally.complete, swaps))):
                 tally.note(event)
                 yield event
                 yield from map(Notice, walk.client.warnings())
@@ -152,20 +161,24 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
     except SourceError:
         status = Status.FAILED
         raise
+    except LockLost:
+        holds = False
+        raise
     finally:
         walk.stop.set()
         elapsed_s = time.monotonic() - began
         finished_at = record.started_at + timedelta(seconds=elapsed_s)
         finished = RunFinished(record.run_id, status, finished_at, elapsed_s, tally.summaries)
-        walk.sink.finish(
-            replace(
-                record,
-                finished_at=finished.at,
-                status=status,
-                rows=finished.rows,
-                message="; ".join(finished.problems),
-            )
+        ended = replace(
+            record,
+            finished_at=finished.at,
+            status=status,
+            rows=finished.rows,
+            message="; ".join(finished.problems),
         )
+        # whoever has taken over has recorded how this run ended
+        if holds:
+            at_once(partial(walk.sink.finish, ended))
     yield finished
 
 
@@ -186,7 +199,7 @@ def _given_up(tasks: Sequence[Task], error: SourceError) -> Generator[Event, Non
 
 
 def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[Job]) -> Generator[Event, None, None]:
-    readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes)
+    readers = Readers(walk.client, walk.sink, walk.sink.spool, spool_bytes=walk.spool_bytes, meanwhile=walk.sink.renew)
     with ExitStack() as opened:
         opened.enter_context(closing(readers))
         readers.give_up(left_over)
@@ -195,24 +208,30 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
         parser = opened.enter_context(closing(Parser(walk.sink.spool)))
         cuts: Counter[str] = Counter()
         broken: Counter[str] = Counter()
+        given_up: dict[str, HeldUp] = {}
         for report in readers:
             match report:
                 case Parts(task, parts):
                     if not parts:
-                        _leave_empty(walk, parser, task, run_id)
-                    yield _discovered(walk, readers, task, parts)
+                        yield from _leave_empty(walk, parser, task, run_id)
+                    yield from _discovered(walk, readers, task, parts)
+                case Arrived(raws) if held_up := (given_up.get(raws[0].task.table.name) or given_up.get(EVERYTHING)):
+                    yield from _unloaded(raws, held_up)
                 case Arrived(raws):
                     cuts[raws[0].task.table.name] = broken[raws[0].task.table.name] = 0
                     yield from (Split(task, pieces, None) for task, pieces in readers.cut(raws[0].task.table))
-                    yield from _loads(walk, parser, raws, run_id)
-                case Refused(_, Stopped() as stopped):
-                    raise stopped
+                    for event in _loads(walk, parser, raws, run_id):
+                        yield event
+                        if isinstance(event, Failed) and isinstance(event.error, HeldUp):
+                            yield from _give_up(readers, event.task.table, event.error, given_up)
+                case Refused(_, Stopped() | LockLost() as error):
+                    raise error
                 case Refused(task, JobsRefused() as error):
                     if readers.close_jobs():
                         yield LaneClosed(task, error)
                     readers.add((replace(task, job=None),), first=True)
                 case Refused(task, error) if planner.may_be_missing(task, error, walk.ledger()):
-                    _leave_empty(walk, parser, task, run_id)
+                    yield from _leave_empty(walk, parser, task, run_id)
                     yield Skipped(task, error, len(readers.drop(task.table)))
                 case Refused(task, error):
                     if isinstance(error, HOPELESS):
@@ -226,10 +245,12 @@ def _events(walk: Walk, tasks: Sequence[Task], run_id: str, left_over: Sequence[
                     yield event
 
 
-def _swapped(sink: Sink, swaps: Iterable[Task]) -> Iterator[Refreshed | Failed]:
+def _swapped(walk: Walk, swaps: Iterable[Task]) -> Iterator[Refreshed | Failed | Waiting]:
     for task in swaps:
         try:
-            before, rows = sink.swap(task.table)
+            before, rows = yield from patiently(partial(walk.sink.swap, task.table), task, walk.client.pacer)
+        except LockLost:
+            raise
         except LoadError as error:
             yield Failed(task, error)
         else:
@@ -254,26 +275,32 @@ def _note_refusal(walk: Walk, task: Task, error: ReiterateError, run_id: str) ->
         walk.sink.refuse(Refusal(run_id, task.table.name, part, walk.now(), str(error)))
 
 
-def _discovered(walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...]) -> Discovered | Failed:
+def _discovered(
+    walk: Walk, readers: Readers, task: Task, parts: tuple[Task, ...]
+) -> Iterator[Discovered | Failed | Waiting]:
     """
     Read the parts of a table that are due; what stands of parts that are no longer listed goes.
 
     Where the brake holds that, the parts that are listed are read all the same.
     """
     held, removed = None, 0
+    listed = [part.scope for part in parts if isinstance(part.scope, Part)]
     try:
-        removed = walk.sink.retain(task.table, [part.scope for part in parts if isinstance(part.scope, Part)])
+        removed = yield from patiently(partial(walk.sink.retain, task.table, listed), task, walk.client.pacer)
+    except LockLost:
+        raise
     except MostRowsGone as error:
         held = error
     except LoadError as error:
-        return Failed(task, error)
+        yield Failed(task, error)
+        return
     round_s = walk.client.pacer.least_s(limit_of(task.table.read.path), len(parts))
     due = planner.parts_due(parts, walk.ledger(), round_s=round_s, now=walk.now())
     readers.add(due)
-    return Discovered(task, tuple(due), len(parts) - len(due), removed, held)
+    yield Discovered(task, tuple(due), len(parts) - len(due), removed, held)
 
 
-def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
+def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> Iterator[Waiting]:
     """Make a table of which there is nothing to read, so that queries and models find its columns."""
     if walk.sink.columns(task.table):
         return
@@ -281,12 +308,16 @@ def _leave_empty(walk: Walk, parser: Parser, task: Task, run_id: str) -> None:
     path.touch()
     whole = replace(task, scope=Whole(), write=Write.MERGE, job=None)
     raw = RawFile(whole, path, 0, 0, 0, walk.now(), 0.0, "direct", path.stat().st_mtime_ns)
-    load(walk.sink, parser, (raw,), run_id)
+    yield from load(walk.sink, parser, (raw,), run_id, walk.client.pacer)
 
 
-def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Iterator[Loaded | Failed]:
+def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Iterator[Loaded | Failed | Waiting]:
     """Load *raws* at once; if that does not work, in halves, so that only what cannot be loaded fails."""
-    outcome = load(walk.sink, parser, raws, run_id)
+    outcome = yield from load(walk.sink, parser, raws, run_id, walk.client.pacer)
+    if isinstance(outcome, Failed) and isinstance(outcome.error, HeldUp):
+        # a part of it would wait as long
+        yield from _unloaded(raws, outcome.error)
+        return
     if isinstance(outcome, Loaded) or len(raws) == 1:
         yield outcome
         return
@@ -295,8 +326,27 @@ def _loads(walk: Walk, parser: Parser, raws: Sequence[RawFile], run_id: str) -> 
         yield from _loads(walk, parser, some, run_id)
 
 
-def load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Loaded | Failed:
-    """Load *raws*, one or neighbours, at once; all files go then, but several that cannot be loaded at once stay."""
+def _give_up(readers: Readers, table: Table, error: HeldUp, given_up: dict[str, HeldUp]) -> Iterator[Failed]:
+    """Note what is not loaded any more in this run: a table, or, without a connection, anything; drop what waits."""
+    everything = isinstance(error, ConnectionLost)
+    given_up[EVERYTHING if everything else table.name] = error
+    yield from (Failed(task, error) for task in readers.drop(None if everything else table))
+
+
+def _unloaded(raws: Sequence[RawFile], error: HeldUp) -> Iterator[Failed]:
+    for raw in raws:
+        raw.path.unlink(missing_ok=True)
+        yield Failed(raw.task, error)
+
+
+def load(
+    sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str, pacer: Pacer
+) -> Generator[Waiting, None, Loaded | Failed]:
+    """
+    Load *raws*, one or neighbours, at once; all files go then, but several that cannot be loaded at once stay.
+
+    :raises LockLost: when another process has taken over the destination
+    """
     began = time.monotonic()
     task = raws[0].task
     try:
@@ -308,8 +358,10 @@ def load(sink: Sink, parser: Parser, raws: Sequence[RawFile], run_id: str) -> Lo
             batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
             if len(raws) > 1 and not parser.apart(batch, raws):
                 return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
-            loaded = batch, sink.load(batch, _fact(batch, run_id))
+            loaded = batch, (yield from patiently(partial(sink.load, batch, _fact(batch, run_id)), task, pacer))
         batch, outcome = loaded
+    except LockLost:
+        raise
     except (SourceError, LoadError) as error:
         return Failed(task, error)
     finally:
@@ -341,6 +393,8 @@ def _supposed(sink: Sink, parser: Parser, raw: RawFile, run_id: str) -> tuple[Ba
         return None
     try:
         return batch, sink.load(batch, _fact(batch, run_id))
+    except LockLost:
+        raise
     except LoadError:
         parser.doubt(raw.task.table)
         return None

@@ -30,6 +30,7 @@ cut; a shorter one is masked where it is a word.
 """
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(md|motherduck|ducklake):")
+_OF_GATEWAYS = {"http", "https", "socks5", "socks5h"}
 _ASSIGNED = re.compile(r"(?i)(?:password|passwd|pwd|token|secret|key)\s*=\s*('[^']*'|[^&;\s]+)")
 _LETTER = re.compile(
     r"%(?:25)*([0-9A-Fa-f]{2})|\\+u([0-9A-Fa-f]{4})|\\+x([0-9A-Fa-f]{2})|&#[xX]([0-9A-Fa-f]{1,6});|&#([0-9]{1,7});"
@@ -154,7 +155,9 @@ def _spelled(value: str) -> Iterator[str]:
     credentials = value.partition("://")[2].partition("/")[0].rpartition("@")[0]
     name, _, password = credentials.partition(":")
     assigned = (found.strip("'") for found in _ASSIGNED.findall(value))
-    for text in (password or name, *assigned):
+    # gateways take a token for a name; who a person is in a database is no secret, and errors name it
+    alone = name if value.partition("://")[0].lower() in _OF_GATEWAYS else ""
+    for text in (password or alone, *assigned):
         yield from _plainly_and_encoded(text)
         yield from _plainly_and_encoded(unquote(text))
     # as a proxy is told them; a name by itself is no secret

@@ -1201,17 +1201,21 @@ class SinkSuite:
     # ── the spool ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def test_spool(self, place: Destination) -> None:
-        """The spool is empty at first, whatever a dead process left there, and goes with the sink."""
+        """Each opening has a directory for raw files of its own; what dead ones left goes, of old versions too."""
         with closing(place.open()) as sink:
-            spool = sink.spool
+            spool, dataset = sink.spool, sink.spool.parent
             assert [] == list(spool.iterdir())
             (spool / "below").mkdir()
             (spool / "below" / "file").write_text("x")
-        assert not spool.exists()
+        assert not dataset.exists()
         (spool / "below").mkdir(parents=True)
         (spool / "left behind.ndjson").write_text("x")
-        with closing(place.open()):
-            assert [] == list(spool.iterdir())
+        (dataset / "of an old version.ndjson").write_text("x")
+        (dataset / "dead.lock").write_text("")
+        (dataset / "dead").mkdir()
+        with closing(place.open()) as sink:
+            assert [] == list(sink.spool.iterdir())
+            assert {sink.spool.name, f"{sink.spool.name}.lock"} == {path.name for path in dataset.iterdir()}
 
     # ── the format of a dataset ──────────────────────────────────────────────────────────────────────────────────────
 

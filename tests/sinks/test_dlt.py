@@ -7,15 +7,17 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
-from reiterate.errors import DestinationBusy, SettingsError
+from reiterate.errors import ConnectionLost, DestinationBusy, SettingsError, TableLocked
 from reiterate.parse import Parser
 from reiterate.secret import Secret
 from reiterate.settings import Destination
@@ -24,11 +26,14 @@ from reiterate.sinks import TableState, sink_at
 from reiterate.sinks.dialects import DIALECTS, Merging
 from reiterate.sinks.dlt import DltSink, _given, _secrets_in
 from tests import postgres, replica
+from tests.cutting import cutting
 from tests.sinks import model, suite
 from tests.sinks.batches import (
     again,
     at,
+    batch,
     click,
+    fact,
     first_read,
     listed,
     load,
@@ -326,6 +331,69 @@ def test_a_process_that_was_overtaken_commits_nothing(file: OverPostgres) -> Non
     assert "email_click" not in tables(file)
 
 
+# ── connections that break, people who hold locks ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "is lost"])
+def test_a_connection_that_breaks_during_a_commit(file: OverPostgres, arrives: bool) -> None:
+    """Whether a commit arrived is asked of the ledger: rows are neither doubled nor lost, and the numbers are right."""
+    with cutting(postgres.address()) as cuts:
+        cuts.arrives, cuts.after = arrives, b"INSERT INTO " + f'"{file.dataset}"."_reiterate_reads"'.encode()
+        os.environ["TMPDIR"] = str(file.directory)
+        with closing(DltSink("postgres", Secret(cuts.url), file.dataset, shown="postgresql://test")) as sink:
+            load(sink, first_read("10:00", "11:00"), click("10:00"))
+            made = batch(sink, first_read("11:00", "12:00"), [click("11:00"), click("11:00")])
+            cuts.wanted += 1
+            with pytest.raises(ConnectionLost):
+                sink.load(made, fact(made))
+            assert (2, 0, 0) == numbers(sink.load(made, fact(made)))
+            assert 2 == len(sink.ledger().of("email_click"))
+    assert same("email_click", [click("10:00"), click("11:00"), click("11:00")]) == file.has("email_click")
+
+
+def test_a_dead_connection_is_found_before_it_is_used(file: OverPostgres) -> None:
+    """A connection that the server ended while nothing was loaded costs nothing."""
+    with closing(file.open()) as sink:
+        for minute, asked in (("10:00", "11:00"), ("11:00", "12:00")):
+            load(sink, first_read(minute, asked), click(minute))
+            replica.execute(
+                file.url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'",
+                file.dataset,
+            )
+            assert sink.state(TABLES["email_click"]) is not None
+    assert same("email_click", [click("10:00"), click("11:00")]) == file.has("email_click")
+
+
+def test_a_person_who_holds_a_table(file: OverPostgres) -> None:
+    """A load waits 5 seconds for whoever holds the table, then says who that is; it passes as soon as they let go."""
+    file.load(first_read("10:00", "11:00"), click("10:00", colour="red"))
+    with closing(file.open()) as sink, psycopg.connect(file.url, application_name="psql") as person:
+        person.execute(f'SELECT 1 FROM "{file.dataset}".email_click'.encode())
+        new = first_read("11:00", "12:00"), click("11:00", size=1)
+        with pytest.raises(TableLocked) as caught:
+            load(sink, *new)
+        assert caught.value.facts["held_by"].startswith(f"process {person.info.backend_pid} (user postgres, ")
+        person.rollback()
+        assert (1, 0, 0) == numbers(load(sink, *new))
+
+
+def test_whoever_waits_renews_the_lease(file: OverPostgres) -> None:
+    """A sync that waits for Iterable stays the holder: the lease is renewed though nothing is loaded."""
+    with closing(file.open()) as sink:
+        hand_over_time = "UPDATE _reiterate_lease SET until = now() + INTERVAL '1 second' RETURNING 1"
+        replica.execute(file.url, hand_over_time, file.dataset)
+        sink._renewed_at -= timedelta(minutes=2)
+        sink.renew()
+        left = "SELECT until > now() + INTERVAL '9 minutes' FROM _reiterate_lease"
+        assert [(True,)] == replica.execute(file.url, left, file.dataset)
+        hand_over(file, 60)
+        sink._renewed_at -= timedelta(minutes=2)
+        with pytest.raises(DestinationBusy, match="taken over"):
+            sink.renew()
+
+
 # ── what is left behind ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -373,9 +441,9 @@ def test_looking_beside_a_sync(file: OverPostgres, tmp_path: Path) -> None:
         with closing(Parser(tmp_path)) as parser:
             made = parser.parse(raw, sink.columns(TABLES["email_click"]))
         assert (1, 1) == sink.compare(made)
-        assert sink.spool.exists()
+        assert [*sink.spool.parent.glob("*.lock")]
         assert TableState(2, at("10:01")) == sink.state(TABLES["email_click"])
-    assert sink.spool.exists()
+    assert [*sink.spool.parent.glob("*.lock")]
 
 
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -286,7 +286,7 @@ def test_a_directory_that_cannot_be_written_for_a_while(tmp_path: Path) -> None:
             load(sink, window("users", "10:00", "11:00"), user("a@example.com", "10:00"))
         files.root.joinpath("users").unlink()
         (tmp_path / "away").rename(files.root / "email_click")
-        assert (0, 0, 0) == numbers(load(sink, window("users", "10:00", "11:00"), user("a@example.com", "10:00")))
+        assert (1, 0, 0) == numbers(load(sink, window("users", "10:00", "11:00"), user("a@example.com", "10:00")))
     assert same("users", [user("a@example.com", "10:00")]) == files.has("users")
 
 

@@ -268,7 +268,7 @@ def test_the_spool_is_bounded(tmp_path: Path) -> None:
         for event in reiterate.sync(**chosen):
             events.append(event)
             with suppress(FileNotFoundError):
-                spool = file.with_name("replica.duckdb.spool").glob("*.ndjson")
+                spool = file.with_name("replica.duckdb.spool").rglob("*.ndjson")
                 most = max(most, sum(each.stat().st_size for each in spool))
         assert any(isinstance(event, Split) for event in events)
         assert isinstance(events[-1], RunFinished)

@@ -128,3 +128,24 @@ def test_stop_does_not_wait_for_iterable(tmp_path: Path) -> None:
         process.communicate()
         assert 130 == process.returncode
         assert time.monotonic() - asked < 10
+
+
+def test_an_unforeseen_error_while_threads_run() -> None:
+    """An error that nobody expected ends the process at once with a line that says so, whatever threads do."""
+    code = """
+import click, threading, time
+from reiterate.cli import app, main
+
+def fail():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise RuntimeError("no such luck")
+
+app.app.add_command(click.Command("fail", callback=fail))
+main()
+"""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code, "fail"], capture_output=True, text=True, check=False)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("Error: This failed in an unforeseen way. (reason=RuntimeError: no such luck, at=")
+    assert 1 == len(done.stderr.splitlines())
+    assert time.monotonic() - began < STOPS_WITHIN_S

@@ -51,7 +51,7 @@ def all_at_once(events: Iterator[Event], simulator: Simulator, file: Path) -> li
     for event in events:
         seen.append(event)
         if isinstance(event, Loaded | Failed):
-            left = len([*file.with_name(f"{file.name}.spool").glob("*.ndjson")])
+            left = len([*file.with_name(f"{file.name}.spool").rglob("*.ndjson")])
         if isinstance(event, Loaded) and not any(isinstance(other, Loaded) for other in seen[:-1]):
             assert isinstance(seen[0], RunStarted)
             until(lambda: asked(simulator) - before >= len(seen[0].tasks) - JOBS_AT_A_TIME)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -18,6 +20,9 @@ from reiterate.errors import ReiterateError
 
 if TYPE_CHECKING:
     from reiterate.settings import Connection
+
+
+REPORT = "What was committed stays. Please report this line."
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -116,8 +121,23 @@ def main() -> NoReturn:
     except OSError as error:  # as when the output goes to a disk that is full
         words.err().print(f"Error: The output cannot be written. ({error})", markup=False)
         status = Exit.NOTHING_DONE
+    except KeyboardInterrupt:
+        status = Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (an interpreter that ends by itself trips over threads at work)
+        words.err().print(_unforeseen(error), markup=False)
+        status = Exit.NOTHING_DONE
     # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
     os._exit(status)
+
+
+def _unforeseen(error: Exception) -> str:
+    """Return what to say of an error that nobody expected, and where it came from."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    reason = f"{type(error).__name__}: {error}"
+    what = ReiterateError(
+        "This failed in an unforeseen way.", hint=REPORT, reason=reason, at=f"{Path(last.filename).name}:{last.lineno}"
+    )
+    return words.error(what)
 
 
 def _status() -> int:

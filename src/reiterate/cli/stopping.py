@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from threading import Event
 from typing import TYPE_CHECKING, NoReturn
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+STOPPING = "Stopping after the current load; once more to stop at once."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,7 +41,10 @@ def stoppable() -> Iterator[Stop]:
         stop.set()
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        words.err().print("Stopping after the current load; once more to stop at once.")
+        try:
+            words.err().print(STOPPING)
+        except RuntimeError:  # the signal came in the middle of a line that is being written
+            os.write(2, f"{STOPPING}\n".encode())
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:

@@ -84,12 +84,15 @@ def _shared(connection: Connection) -> Shared | None:
     return Shared(directory, connection.api_key.reveal())
 
 
-def sink_of(connection: Connection) -> Sink:
+def sink_of(connection: Connection, run_id: str = "") -> Sink:
     """Open the destination of a connection, or all of them as one; none stays open if one cannot be opened."""
     if not connection.also:
-        return sink_at(connection.destination)
+        return sink_at(connection.destination, run_id=run_id)
     with ExitStack() as opened:
-        sinks = [opened.enter_context(closing(sink_at(each))) for each in (connection.destination, *connection.also)]
+        sinks = [
+            opened.enter_context(closing(sink_at(each, run_id=run_id)))
+            for each in (connection.destination, *connection.also)
+        ]
         opened.pop_all()
     return Several(sinks)
 

@@ -30,8 +30,10 @@ class Several:
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
-        self._first, self._others = sinks[0], sinks[1:]
+        self._first = sinks[0]
         self._parser = Parser(self._first.spool)
+        self._fact: Fact | None = None
+        self._outcomes: list[Outcome] = []
 
     def each(self) -> Sequence[Sink]:
         return self._sinks
@@ -62,12 +64,18 @@ class Several:
         return self._first.columns(table)
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
-        outcome = self._first.load(batch, fact)
-        for sink in self._others:
+        if fact != self._fact:
+            self._fact, self._outcomes = fact, []
+        # where one of them was held up, the load is done again for the others alone
+        for sink in self._sinks[len(self._outcomes) :]:
             # columns may differ: each destination has seen its own rows
             columns = sink.columns(batch.task.table)
-            sink.load(self._parser.parse(batch.raw, columns, most_columns=sink.most_columns), fact)
-        return outcome
+            here = batch
+            if sink is not self._first:
+                here = self._parser.parse(batch.raw, columns, most_columns=sink.most_columns)
+            self._outcomes.append(sink.load(here, fact))
+        self._fact = None
+        return self._outcomes[0]
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         removed, *_ = [sink.retain(table, parts) for sink in self._sinks]
@@ -113,6 +121,10 @@ class Several:
     def finish(self, run: Run) -> None:
         for sink in self._sinks:
             sink.finish(run)
+
+    def renew(self) -> None:
+        for sink in self._sinks:
+            sink.renew()
 
     def runs(self, limit: int) -> Sequence[Run]:
         return self._first.runs(limit)

@@ -186,7 +186,7 @@ def _walk(
     with closing(client_of(chosen, stop)) as client:
         # a destination is not made for a key that is refused
         writes_nothing = dry_run or (is_new(chosen) and client.contact() is not None)
-        with rehearsal(chosen) if writes_nothing else closing(sink_of(chosen)) as sink:
+        with rehearsal(chosen) if writes_nothing else closing(sink_of(chosen, run_id)) as sink:
             sink.accept(accepted)
             sinks = sink.each() if isinstance(sink, Several) else (sink,)
             for each in sinks:

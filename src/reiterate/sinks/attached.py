@@ -11,7 +11,7 @@ import contextlib
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 import duckdb
@@ -24,7 +24,7 @@ from reiterate.sinks.duckdb import CONFIG, DuckDBDatabase
 from reiterate.sinks.lease import LeasedSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reiterate.secret import Secret
 
@@ -44,12 +44,12 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
     :raises DestinationBusy: when another process holds the dataset
     """
 
-    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
+    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False, run_id: str = "") -> None:
         self._place = _place(url)
         database = duckdb.connect(config=CONFIG)
         try:
             _attach(database, url, shown, read_only=read_only)
-            super().__init__(database, dataset, shown, read_only=read_only)
+            super().__init__(database, dataset, shown, read_only=read_only, run_id=run_id)
             if not read_only:
                 self._set_up()
         except BaseException:
@@ -61,10 +61,10 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
         self._make_lease()
         with self._transaction():
             self._make_own_tables()
-        spools.make(self.spool)
+        self._make_spool()
 
     @property
-    def spool(self) -> Path:
+    def _spools(self) -> Path:
         return spools.below_tmpdir(self._place, self.dataset)
 
     def _let_go(self) -> None:
@@ -78,6 +78,9 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
         with self._aside_lock, super()._atomic():
             self._renew_lease()
             yield
+
+    def _check_aside(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        self._check_lease(rows)
 
     def _reason(self, error: Exception) -> str:
         return _said(error)

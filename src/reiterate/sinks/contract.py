@@ -62,7 +62,8 @@ class Sink(Protocol):
     A destination that is open for one process.
 
     Rows and fact of a load become durable together or not at all; a process that dies at any instant leaves the
-    destination as it was after the last load that returned.
+    destination as it was after the last load that returned. Each change is made only while the process still holds the
+    destination.
     """
 
     @property
@@ -96,6 +97,8 @@ class Sink(Protocol):
 
         :raises MostRowsGone: when it would take most rows of a table, and that many are not accepted
         :raises LoadError: when the destination refuses; nothing of the batch is kept then
+        :raises HeldUp: when the same load may pass in a while; nothing is kept, or that load knows that all was
+        :raises LockLost: when another process has taken over, as each method that changes something
         :raises SpoolError: when the raw file changed under the load; the same
         """
 
@@ -159,6 +162,13 @@ class Sink(Protocol):
 
     def finish(self, run: Run) -> None:
         """Record how a run ended."""
+
+    def renew(self) -> None:
+        """
+        Stay the holder while nothing is loaded; to be called every few seconds by whoever loads.
+
+        :raises LockLost: when another process has taken over
+        """
 
     def runs(self, limit: int) -> Sequence[Run]:
         """Return the latest runs, newest first."""

@@ -61,6 +61,8 @@ class Dialect:
     rules: tuple[Rule, ...] = ()
     escapes: tuple[tuple[str, str], ...] = ()
     """what the driver would take for something else"""
+    begin: str = ""
+    """what begins a transaction: nobody waits long for a lock of somebody else"""
     end: str = ""
     most_columns: int = 1000
     """more would not fit into a table, or a row, or the memory of those who write it"""
@@ -255,6 +257,7 @@ DIALECTS: Mapping[str, Dialect] = {
         json_read="CAST({} AS JSONB)",
         file="insert_values",
         as_text=NOT_AS_LITERALS,
+        begin="SET LOCAL lock_timeout = '5s'",
     ),
     "snowflake": Dialect(
         "snowflake",

@@ -17,13 +17,14 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import dlt
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination.exceptions import DestinationTransientException
 from dlt.common.exceptions import DltException, MissingDependencyException
 from dlt.common.schema import Schema
 from dlt.common.schema.normalizers import configured_normalizers
@@ -32,16 +33,16 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from reiterate import sql
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
-from reiterate.errors import LoadError, SettingsError
+from reiterate.errors import ConnectionLost, LoadError, SettingsError, TableLocked
 from reiterate.secret import HIDDEN
-from reiterate.sinks import keys, people
+from reiterate.sinks import holders, keys, people
 from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
 from reiterate.sinks.lease import LeasedSink
 from reiterate.sinks.relational import EPOCH, FRESH, OWN_TABLES, names_in
 from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from dlt.common.data_types import TDataType
     from dlt.destinations.job_client_impl import SqlJobClientBase
@@ -76,6 +77,14 @@ PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 SECRET = re.compile("password|passphrase|token|secret|key", re.IGNORECASE)
 """What is not shown, among the names of what stands behind an address."""
 
+T = TypeVar("T")
+
+LOCKED = {"55P03", "40P01", "40001"}
+"""What databases that are PostgreSQL's kin call a wait for somebody's lock that took too long, or has no end."""
+
+LOST = {"57P01", "57P02", "57P03", "08000", "08001", "08003", "08006", "25006"}
+"""The same for a server that goes away, comes back, or has handed its work to another one."""
+
 CHUNK_ROWS = 100_000
 
 RENAMED_AT_ONCE = 500
@@ -106,6 +115,7 @@ class DltSink(ServerSink, LeasedSink):
         *,
         shown: str,
         read_only: bool = False,
+        run_id: str = "",
         dialect: Dialect | None = None,
     ) -> None:
         os.environ.update(QUIET)
@@ -116,7 +126,7 @@ class DltSink(ServerSink, LeasedSink):
                 destination=shown,
                 dataset=dataset,
             )
-        super().__init__("", dataset, shown, read_only=read_only)
+        super().__init__("", dataset, shown, read_only=read_only, run_id=run_id)
         self._dialect = dialect or DIALECTS[kind]
         self.most_columns = self._dialect.most_columns
         self.rolls_back = self._dialect.transactions
@@ -126,7 +136,7 @@ class DltSink(ServerSink, LeasedSink):
         self._staged_at = ""
         self._seen: dict[str, list[str]] = {}
         self._dropped: list[str] | None = None
-        self._broken = False
+        self._broken = self._changing = False
         self._beside: SqlJobClientBase | None = None
         with self._opening():
             self._destination = getattr(dlt.destinations, kind)(naming_convention="direct", **_given(kind, url))
@@ -167,8 +177,7 @@ class DltSink(ServerSink, LeasedSink):
         super()._let_go()
         for client in (self._client, self._beside):
             if client is not None:
-                with contextlib.suppress(*self.ERRORS):
-                    client.sql_client.close_connection()
+                self._close(client)
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,8 +209,7 @@ class DltSink(ServerSink, LeasedSink):
     def _living(self) -> SqlJobClientBase:
         """Dlt's client, its connection made anew if it broke."""
         if self._broken:
-            with contextlib.suppress(*self.ERRORS):
-                self._client.sql_client.close_connection()
+            self._close(self._client)
             self._client.sql_client.open_connection()
             self._broken = False
         return self._client
@@ -219,11 +227,45 @@ class DltSink(ServerSink, LeasedSink):
         return {type_: self._dialect.nullable.format(name) for type_, name in {**taken, **self._dialect.types}.items()}
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._looked(lambda: self._asked(self._live, query))
+
+    def _looked(self, look: Callable[[], T]) -> T:
+        """Return what *look* finds, once more if the connection broke while nobody looked."""
         try:
-            found = self._live.execute_sql(self._dialect.translate(query)) or []
+            try:
+                return look()
+            except self.ERRORS as error:
+                if self._changing or not self._is_lost(error):
+                    raise
+                self._broken = True
+                return look()
+        except DatabaseUndefinedRelation:
+            raise
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, reason=self._reason(error)) from error
+            raise self._refusal(error) from error
+
+    def _asked(self, client: SqlClientBase[Any], query: str) -> list[tuple[Any, ...]]:
+        found = client.execute_sql(self._dialect.translate(query)) or []
         return [tuple(map(_plain, row)) for row in found]
+
+    @staticmethod
+    def _is_down(client: SqlJobClientBase) -> bool:
+        """Tell whether the connection of a client broke, where its driver tells."""
+        return bool(getattr(client.sql_client.native_connection, "closed", False))
+
+    def _is_lost(self, error: Exception) -> bool:
+        transient = any(isinstance(cause, DestinationTransientException) for cause in _causes(error))
+        lost = transient or self._is_down(self._client) or bool(_codes(error) & LOST)
+        return lost and not _codes(error) & LOCKED
+
+    def _refusal(self, error: Exception, **facts: Any) -> LoadError:  # noqa: ANN401 (passed on to the error)
+        given = {"destination": self._shown, **facts, "reason": self._reason(error)}
+        if _codes(error) & LOCKED:
+            return TableLocked(**given, held_by=self._holders(facts.get("table")))
+        if self._is_lost(error):
+            self._broken = True
+            return ConnectionLost(**given)
+        return LoadError(**given)
 
     def _do(self, statement: str) -> int:
         """Do a statement; not every warehouse tells how many rows it touched, so nobody is told."""
@@ -236,25 +278,67 @@ class DltSink(ServerSink, LeasedSink):
             self._do(f"DELETE FROM {table} AS t WHERE {condition}")
         return gone
 
-    def _do_aside(self, statement: str) -> None:
+    def _holders(self, table: str | None) -> str | None:
+        """Return who holds locks now that a statement could have waited for, where that is known how to ask."""
+        if self._dialect.name != "postgres" or self._changing:
+            return None
+        with contextlib.suppress(*self.ERRORS):
+            found = self._live.execute_sql(holders.query(self.dataset, table, holders.DEFINITIONS[0]))
+            return holders.in_words([tuple(row) for row in found or []])
+        return None
+
+    def _do_aside(self, *statements: str) -> None:
+        try:
+            self._do_beside(statements)
+        except self.ERRORS as error:
+            if not self._is_lost(error):
+                raise
+            self._do_beside(statements)
+
+    def _do_beside(self, statements: Sequence[str]) -> None:
+        if self._beside is not None and self._is_down(self._beside):
+            self._close(self._beside)
+            self._beside = None
         if self._beside is None:
             self._beside = self._connect()
+        client = self._beside.sql_client
         try:
-            self._beside.sql_client.execute_sql(self._dialect.translate(statement))
+            self._check_lease(lambda query: self._asked(client, query))
+            for statement in statements:
+                client.execute_sql(self._dialect.translate(statement))
         except BaseException:
+            self._close(self._beside)
             self._beside = None
             raise
 
+    def _close(self, client: SqlJobClientBase) -> None:
+        with contextlib.suppress(*self.ERRORS):
+            client.sql_client.close_connection()
+
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:
+        self._make_sure()
         client = self._live
+        self._changing = True
         try:
             with client.begin_transaction() if self._dialect.transactions else contextlib.nullcontext():
+                if self._dialect.begin:
+                    client.execute_sql(self._dialect.begin)
                 self._renew_lease()
                 yield
         except BaseException:
             self._broken = True
             raise
+        finally:
+            self._changing = False
+
+    def _make_sure(self) -> None:
+        """Let the connection be one that lives, where its driver tells."""
+        if hasattr(self._live.native_connection, "closed"):
+            try:
+                self._live.execute_sql("SELECT 1")
+            except self.ERRORS:
+                self._broken = True
 
     @contextlib.contextmanager
     def _defined(self, define: Callable[[], None], tables: Collection[str]) -> Iterator[None]:
@@ -263,6 +347,8 @@ class DltSink(ServerSink, LeasedSink):
                 yield
             return
         # a definition would end the transaction, and not every warehouse looks at definitions in one
+        self._make_sure()
+        self._renew_lease()
         define()
         self._seen = {table: self._column_names(table) for table in tables}
         self._dropped = []
@@ -278,9 +364,7 @@ class DltSink(ServerSink, LeasedSink):
             self._seen, self._dropped = {}, None
 
     def _reason(self, error: Exception) -> str:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
+        *_, cause = _causes(error)
         if isinstance(cause, ConfigurationException) and self._url.reveal() in str(cause):
             return "its address is not understood"
         reason = " ".join(str(cause).split())[:300]
@@ -301,11 +385,12 @@ class DltSink(ServerSink, LeasedSink):
         if table in self._seen:
             return self._seen[table]
         with contextlib.suppress(DatabaseUndefinedRelation):
-            return list(self._living.get_storage_table(table)[1])
+            return list(self._looked(lambda: self._living.get_storage_table(table)[1]))
         return []
 
     def _still_there(self, tables: Collection[str]) -> Collection[str]:
-        return {table for table, columns in self._living.get_storage_tables(sorted(tables)) if columns}
+        found = self._looked(lambda: [*self._living.get_storage_tables(sorted(tables))])
+        return {table for table, columns in found if columns}
 
     def _make(self, table: str, columns: Mapping[str, Type], *, by: str | None = None) -> None:
         # our own notes are read as text
@@ -339,12 +424,7 @@ class DltSink(ServerSink, LeasedSink):
             with self._staged(batch) as self._held:
                 return super().load(batch, fact)
         except self.ERRORS as error:
-            raise LoadError(
-                destination=self._shown,
-                table=batch.task.table.name,
-                part=batch.task.scope,
-                reason=self._reason(error),
-            ) from error
+            raise self._refusal(error, table=batch.task.table.name, part=batch.task.scope) from error
         finally:
             self._held = None
 
@@ -481,6 +561,20 @@ class DltSink(ServerSink, LeasedSink):
         texts = " = ".join(f"coalesce(CAST({side} AS TEXT), '')" for side in (left, right))
         nulls = " = ".join(f"CASE WHEN {side} IS NULL THEN 1 ELSE 0 END" for side in (left, right))
         return f"{texts} AND {nulls}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it, the first cause last."""
+    while True:
+        yield error
+        if error.__cause__ is None:
+            return
+        error = error.__cause__
+
+
+def _codes(error: BaseException) -> set[str | None]:
+    """Return what PostgreSQL and its kin call what happened."""
+    return {getattr(cause, "pgcode", None) for cause in _causes(error)}
 
 
 def _plain(value: object) -> object:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, Type
-from reiterate.errors import DestinationBusy, LoadError, SettingsError
-from reiterate.sinks import spools
+from reiterate.errors import DestinationBusy, LoadError, LockLost, SettingsError
 from reiterate.sinks.relational import RelationalSink, first_line, names_in
+from reiterate.sinks.spools import RawFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from reiterate.flow import Batch
@@ -57,21 +55,22 @@ class DuckDBDatabase(RelationalSink):
     # a message may be cut inside a letter
     ERRORS: tuple[type[Exception], ...] = (duckdb.Error, UnicodeDecodeError)
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, dataset: str, shown: object, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        dataset: str,
+        shown: object,
+        *,
+        read_only: bool,
+        run_id: str = "",
+    ) -> None:
         self._database = database
         self._read_only = read_only
         # a schema may be called like its file, as iterable in iterable.duckdb: only the whole path is clear then
         ((catalog,),) = self._rows("SELECT current_database()")
-        super().__init__(f"{sql.name(catalog)}.{sql.name(dataset)}", dataset, shown)
-
-    @property
-    @abstractmethod
-    def spool(self) -> Path:
-        """A directory for raw files."""
+        super().__init__(f"{sql.name(catalog)}.{sql.name(dataset)}", dataset, shown, run_id)
 
     def _let_go(self) -> None:
-        if not self._read_only:
-            shutil.rmtree(self.spool, ignore_errors=True)
         self._database.close()
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -88,9 +87,16 @@ class DuckDBDatabase(RelationalSink):
         found = self._database.execute(statement).fetchall()
         return int(found[0][0]) if found else 0
 
-    def _do_aside(self, statement: str) -> None:
+    def _do_aside(self, *statements: str) -> None:
         with self._database.cursor() as cursor:
-            cursor.execute(statement)
+            cursor.begin()
+            self._check_aside(lambda query: cursor.execute(query).fetchall())
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.commit()
+
+    def _check_aside(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
+        """Make sure, by the *rows* of a query, that the destination is still ours."""
 
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:
@@ -202,9 +208,10 @@ class DuckDBSink(DuckDBDatabase):
     """
     A schema of a DuckDB file.
 
-    DuckDB lets one process at a time open a file for writing, so runs cannot interleave.
+    DuckDB lets one process at a time open a file for writing, so runs cannot interleave. Once the file was removed,
+    or replaced, its lock protects nothing, and nothing more is written.
 
-    A sink that is *read_only* only tells what is there.
+    A sink that is *read_only* only tells what is there. The directory for raw files is named after *run_id*, if given.
 
     :raises SettingsError: when the file cannot be opened, or is no database
     :raises DestinationBusy: when another process has it open
@@ -212,9 +219,10 @@ class DuckDBSink(DuckDBDatabase):
 
     supposes = True
 
-    def __init__(self, path: Path, dataset: str, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, dataset: str, *, read_only: bool = False, run_id: str = "") -> None:
         self.path = path
-        super().__init__(connect(path, read_only=read_only), dataset, path, read_only=read_only)
+        super().__init__(connect(path, read_only=read_only), dataset, path, read_only=read_only, run_id=run_id)
+        self._opened = _identity(path)
         if read_only:
             return
         try:
@@ -227,8 +235,40 @@ class DuckDBSink(DuckDBDatabase):
             raise
 
     def _make_spool(self) -> None:
-        # whoever wrote there is dead: the file's lock is ours
-        spools.make(self.spool, hint="It stands beside the destination; remove what is in its place.")
+        hint = "It stands beside the destination; remove what is in its place."
+        self._raw_files = RawFiles(self._spools, self._run_id, hint=hint)
+
+    @contextlib.contextmanager
+    def _atomic(self) -> Iterator[None]:
+        self._check_file()
+        with super()._atomic():
+            yield
+            self._check_file()
+
+    def _check_aside(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> None:  # noqa: ARG002 (the file tells)
+        self._check_file()
+
+    def _let_go(self) -> None:
+        if not self._read_only and not self._is_in_place():
+            # the log beside the file belongs to another one now
+            self._database.execute("PRAGMA disable_checkpoint_on_shutdown")
+        super()._let_go()
+
+    def _is_in_place(self) -> bool:
+        return _identity(self.path) == self._opened
+
+    def _check_file(self) -> None:
+        """
+        Make sure that what is written is what others open.
+
+        :raises LockLost: when the file was removed, or another one put in its place
+        """
+        if not self._is_in_place():
+            raise LockLost(
+                "The file of the destination was removed or replaced during the sync.",
+                hint="This sync writes nothing more. Leave the file where it is while a sync runs, and sync again.",
+                destination=self._shown,
+            )
 
     def _definition(self, name: str, type_: Type) -> str:
         # none is there twice: to look for repetitions in them takes more time than all else that is done to them
@@ -243,8 +283,17 @@ class DuckDBSink(DuckDBDatabase):
         return str(found) >= "v1.2"
 
     @property
-    def spool(self) -> Path:
+    def _spools(self) -> Path:
         return self.path.with_name(f"{self.path.name}.spool")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from any other, whatever it is called; nothing if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -23,34 +23,35 @@ if TYPE_CHECKING:
     from reiterate.sinks.lake.change import Format
 
 
-def sink_at(destination: Destination, *, read_only: bool = False) -> Sink:
+def sink_at(destination: Destination, *, read_only: bool = False, run_id: str = "") -> Sink:
     """
-    Open *destination*; one that is *read_only* must be there.
+    Open *destination*; one that is *read_only* must be there. Raw files lie in a directory named after *run_id*.
 
     :raises SettingsError: when it cannot be opened, or a package is missing
     :raises DestinationBusy: when another process has it open
     """
-    given: dict[str, Any] = {"shown": destination.url, "read_only": read_only}
+    given: dict[str, Any] = {"read_only": read_only, "run_id": run_id}
+    known = {"shown": destination.url, **given}
     scheme = SCHEMES[destination.kind]
     sink: Sink
     match destination.kind:
         case "duckdb":
-            sink = DuckDBSink(destination.path, destination.dataset, read_only=read_only)
+            sink = DuckDBSink(destination.path, destination.dataset, **given)
         case "md" | "ducklake":
-            sink = AttachedSink(destination.address, destination.dataset, **given)
+            sink = AttachedSink(destination.address, destination.dataset, **known)
         case "file":
             with _needs(scheme, destination):
-                sink = _lake(destination, read_only=read_only)
+                sink = _lake(destination, **given)
         case "s3" | "gs" | "az":
             with _needs(scheme, destination):
-                sink = _bucket(destination, read_only=read_only)
+                sink = _bucket(destination, **given)
         case "postgresql":
             with _needs(scheme, destination):
-                sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **given)
+                sink = _module("postgres").PostgresSink(destination.address, destination.dataset, **known)
         case _:
             with _needs(scheme, destination):
                 import_module(scheme.driver)
-                sink = _module("dlt").DltSink(scheme.warehouse, destination.address, destination.dataset, **given)
+                sink = _module("dlt").DltSink(scheme.warehouse, destination.address, destination.dataset, **known)
     return sink
 
 
@@ -74,7 +75,7 @@ def _may_be_there(destination: Destination) -> bool:
     return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
 
 
-def _bucket(destination: Destination, *, read_only: bool) -> Sink:
+def _bucket(destination: Destination, **given: Any) -> Sink:  # noqa: ANN401 (passed on)
     place = _module("lake.bucket").Bucket(destination.url, destination.dataset)
     match destination.format:
         case "delta":
@@ -83,11 +84,11 @@ def _bucket(destination: Destination, *, read_only: bool) -> Sink:
             files = _module("lake.iceberg_away").IcebergAway(place)
         case _:
             files = Parquet(place)
-    sink: Sink = _module("lake.away").BucketSink(files, read_only=read_only)
+    sink: Sink = _module("lake.away").BucketSink(files, **given)
     return sink
 
 
-def _lake(destination: Destination, *, read_only: bool) -> Sink:
+def _lake(destination: Destination, **given: Any) -> Sink:  # noqa: ANN401 (passed on)
     root = Local(destination.path / destination.dataset)
     match destination.format:
         case "delta":
@@ -96,7 +97,7 @@ def _lake(destination: Destination, *, read_only: bool) -> Sink:
             files = _module("lake.iceberg").Iceberg(root)
         case _:
             files = Parquet(root)
-    return LakeSink(files, read_only=read_only)
+    return LakeSink(files, **given)
 
 
 def _module(name: str) -> Any:  # noqa: ANN401 (a module)

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFirst, ListMembers, Type
-from reiterate.errors import DestinationBusy, LoadError, SettingsError
+from reiterate.errors import ConnectionLost, LoadError, SettingsError, TableLocked
+from reiterate.sinks import holders
+from reiterate.sinks.fence import Fence, set_up
 from reiterate.sinks.relational import first_line, names_in, names_of
 from reiterate.sinks.server import ServerSink
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch, Column
     from reiterate.secret import Secret
+    from reiterate.sinks.fence import Connection
 
-LOCK_WAIT_S = 10
-"""How long a second process waits for the first; one that was killed holds its lock until the server notices."""
+RENEWED_S = 60.0
+"""Whoever waits makes sure as often that he still holds the dataset, and renews that."""
+
+ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A server that is gone without a word is noticed within a minute; an address may say otherwise."""
+
+LOCKED = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
+"""What passes as soon as somebody else has ended a transaction."""
+
+ASIDE_TRIES = 6
+"""So often a note of a job is tried while its connection breaks."""
 
 CHUNK_BYTES = 1 << 20
 LEAST_VERSION = 13
@@ -45,7 +59,8 @@ class PostgresSink(ServerSink):
     """
     A schema of a PostgreSQL database.
 
-    An advisory lock on the dataset keeps a second process out. A connection that broke is made anew for the next load.
+    A row keeps a second process out, and whoever has lost it from writing (:class:`reiterate.sinks.fence.Fence`). A
+    connection that broke is made anew for the next load. Nothing belongs to a session, so poolers may stand between.
 
     A sink that is *read_only* only tells what is there.
 
@@ -65,19 +80,22 @@ class PostgresSink(ServerSink):
     ERRORS = (psycopg.Error, duckdb.Error, OSError)
     most_columns = MOST_COLUMNS
 
-    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False) -> None:
-        super().__init__(sql.name(dataset), dataset, shown, read_only=read_only)
+    def __init__(self, url: Secret, dataset: str, *, shown: str, read_only: bool = False, run_id: str = "") -> None:
+        super().__init__(sql.name(dataset), dataset, shown, read_only=read_only, run_id=run_id)
         self._url = url
+        self._fence = Fence(self._schema, dataset, shown, self._run_id)
+        self._claimed = self._changing = False
+        self._renewed_at = 0.0
+        self._statement = ""
         self._connection = self._first_connection()
         info = self._connection.info
         self._reached = f"{info.host}:{info.port}/{info.dbname}"
-        self._beside: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._beside: Connection | None = None
         if read_only:
             return
         try:
+            self._claim()
             with self._transaction():
-                if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {sql.literal(dataset)}"):
-                    self._do(f"CREATE SCHEMA {self._schema}")
                 self._make_own_tables()
             self._make_spool()
         except BaseException:
@@ -89,6 +107,10 @@ class PostgresSink(ServerSink):
         return self._reached
 
     def _let_go(self) -> None:
+        if self._claimed:
+            # what cannot be said now, the server's end of the connection says
+            with contextlib.suppress(psycopg.Error):
+                self._fence.release(self._connection)
         super()._let_go()
         self._connection.close()
         if self._beside is not None:
@@ -96,9 +118,9 @@ class PostgresSink(ServerSink):
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _first_connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _first_connection(self) -> Connection:
         try:
-            return self._connect(lock=not self._read_only)
+            return self._connect()
         except psycopg.ProgrammingError:
             # its message may repeat parts of the address
             raise SettingsError("The address of the destination is not understood.", destination=self._shown) from None
@@ -110,18 +132,23 @@ class PostgresSink(ServerSink):
                 reason=first_line(error),
             ) from error
 
-    def _connect(self, *, lock: bool) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self) -> Connection:
+        address = conninfo_to_dict(self._url.reveal(), client_encoding="utf8", fallback_application_name="reiterate")
         connection = psycopg.connect(
-            self._url.reveal(), autocommit=True, client_encoding="utf8", fallback_application_name="reiterate"
+            **{**ALIVE, **address},  # type: ignore[arg-type]
+            autocommit=True,
+            # a statement that is prepared belongs to a session
+            prepare_threshold=None,
         )
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         try:
-            self._prepare(connection, lock=lock)
+            self._check_server(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _prepare(self, connection: psycopg.Connection[tuple[Any, ...]], *, lock: bool) -> None:
+    def _check_server(self, connection: Connection) -> None:
         if connection.info.server_version < LEAST_VERSION * 10_000:
             raise SettingsError(
                 f"The server is older than PostgreSQL {LEAST_VERSION}.",
@@ -135,45 +162,118 @@ class PostgresSink(ServerSink):
                 destination=self._shown,
                 encoding=encoding,
             )
-        connection.execute("SET TimeZone = 'UTC'")
-        # a statement of a process that was killed ends, where the server can tell
-        connection.execute(
-            "SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
-        )
-        if not lock:
-            return
+
+    def _claim(self) -> None:
         try:
-            connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
-            place = sql.literal(f"reiterate {self.dataset}")
-            connection.execute(f"SELECT pg_advisory_lock(hashtextextended({place}, 0))".encode())
-            connection.execute("SET lock_timeout = 0")
-        except errors.LockNotAvailable as error:
-            raise DestinationBusy(destination=self._shown, dataset=self.dataset) from error
+            self._fence.claim(self._connection)
+        except psycopg.Error as error:
+            raise self._refusal(error) from error
+        self._claimed = True
+        self._renewed_at = time.monotonic()
 
     @property
-    def _live(self) -> psycopg.Connection[tuple[Any, ...]]:
-        if self._connection.closed:
-            self._connection = self._connect(lock=not self._read_only)
+    def _live(self) -> Connection:
+        """The connection, made anew if it broke and nothing was under way; then, too, only the holder goes on."""
+        if self._connection.closed and not self._changing:
+            self._connection = self._connect()
+            self._renewed_at = 0.0
         return self._connection
+
+    def _make_sure(self) -> None:
+        """
+        Go on with a connection that lives, and only as the holder.
+
+        :raises LockLost: when another process has taken over
+        """
+        with contextlib.suppress(psycopg.OperationalError):
+            self._live.execute("SELECT 1")
+        if time.monotonic() - self._renewed_at > RENEWED_S or self._connection.closed:
+            self._fence.renew(self._live)
+            self._renewed_at = time.monotonic()
+
+    def renew(self) -> None:
+        if time.monotonic() - self._renewed_at > RENEWED_S:
+            try:
+                self._make_sure()
+            except psycopg.Error:
+                # the next load has more patience, and says it
+                self._renewed_at = time.monotonic()
+
+    def _start(self, run_id: str) -> None:
+        try:
+            self._make_sure()
+            self._fence.renew(self._live, run_id=run_id)
+        except psycopg.Error as error:
+            raise self._refusal(error) from error
+        super()._start(run_id)
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         try:
-            return self._live.execute(query.encode()).fetchall()
+            try:
+                return self._live.execute(query.encode()).fetchall()
+            except psycopg.OperationalError:
+                if self._changing or not self._connection.closed:
+                    raise
+                # it broke while nobody looked
+                return self._live.execute(query.encode()).fetchall()
         except psycopg.Error as error:
-            raise LoadError(destination=self._shown, reason=first_line(error)) from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception, **facts: Any) -> LoadError:  # noqa: ANN401 (passed on to the error)
+        if isinstance(error, LOCKED):
+            held_by = self._holders(facts.get("table"))
+            return TableLocked(destination=self._shown, **facts, held_by=held_by, reason=first_line(error))
+        if isinstance(error, errors.ReadOnlySqlTransaction):
+            # a server that has handed its work to another one; a new connection may lead there
+            self._connection.close()
+        if isinstance(error, psycopg.Error) and (self._connection.closed or (self._beside and self._beside.closed)):
+            return ConnectionLost(destination=self._shown, **facts, reason=first_line(error))
+        return super()._refusal(error, **facts)
+
+    def _holders(self, table: str | None) -> str | None:
+        """Return who holds locks now that the last statement could have waited for, the oldest transaction first."""
+        if self._changing:
+            return None
+        with contextlib.suppress(psycopg.Error):
+            query = holders.query(self.dataset, table, self._statement)
+            return holders.in_words(self._live.execute(query.encode()).fetchall())
+        return None
 
     def _do(self, statement: str) -> int:
+        self._statement = statement
         return self._live.execute(statement.encode()).rowcount
 
-    def _do_aside(self, statement: str) -> None:
+    def _do_aside(self, *statements: str) -> None:
+        for _ in range(ASIDE_TRIES - 1):
+            try:
+                return self._do_beside(statements)
+            except psycopg.OperationalError:
+                if self._beside is not None and not self._beside.closed:
+                    raise
+        return self._do_beside(statements)
+
+    def _do_beside(self, statements: Sequence[str]) -> None:
         if self._beside is None or self._beside.closed:
-            self._beside = self._connect(lock=False)
-        self._beside.execute(statement.encode())
+            self._beside = self._connect()
+        with self._beside.transaction():
+            set_up(self._beside)
+            self._fence.hold(self._beside)
+            for statement in statements:
+                self._beside.execute(statement.encode())
 
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:
-        with self._live.transaction():
-            yield
+        if not self._claimed:
+            raise LoadError("The destination was opened to be looked at.", destination=self._shown)
+        self._make_sure()
+        self._changing, self._statement = True, ""
+        try:
+            with self._live.transaction():
+                set_up(self._live)
+                self._fence.hold(self._live)
+                yield
+        finally:
+            self._changing = False
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -208,6 +308,7 @@ class PostgresSink(ServerSink):
         values = sql.listed(map(_as_text, batch.columns))
         self._query(f"SELECT {values} FROM ({batch.query})", len(batch.columns)).to_csv(str(file), header=False)
         names = sql.listed(map(sql.name, names_in(batch)))
+        self._statement = "COPY"
         with file.open("rb") as rows, self._live.cursor() as cursor:
             with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode()) as copy:
                 while chunk := rows.read(CHUNK_BYTES):

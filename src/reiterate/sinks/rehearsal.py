@@ -105,6 +105,9 @@ class Rehearsal:
     def finish(self, run: Run) -> None:
         """Note nothing."""
 
+    def renew(self) -> None:
+        """Hold nothing."""
+
     def runs(self, limit: int) -> Sequence[Run]:
         return self._sink.runs(limit) if self._sink else []
 

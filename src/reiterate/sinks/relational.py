@@ -7,6 +7,7 @@ What destinations share that take SQL and keep rows and definitions in one trans
 from __future__ import annotations
 
 import contextlib
+import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,11 +27,13 @@ from reiterate.sinks import dataset_format, keys, people
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.sinks.doubled import Doubled
+from reiterate.sinks.spools import RawFiles
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from reiterate.catalog.model import Table
     from reiterate.flow import Batch
@@ -148,13 +151,18 @@ class RelationalSink(ABC):
     rolls_back: bool = True
     """whether rows that a transaction removed are there again if it fails"""
 
-    def __init__(self, schema: str, dataset: str, shown: object) -> None:
+    def __init__(self, schema: str, dataset: str, shown: object, run_id: str = "") -> None:
         self.dataset = dataset
         self._schema = schema
         self._shown = shown
+        self._run_id = run_id or uuid.uuid4().hex
+        self._raw_files: RawFiles | None = None
         self._aside_lock = RLock()
         self._closed = False
-        self._fresh: set[str] = set()
+        self._fresh: dict[str, int] = {}
+        """how many rows this process has loaded into tables that it reads anew"""
+        self._unheard: dict[object, Any] = {}
+        """what a transaction came to of which it is not known whether it was committed"""
         self._brake = Brake({})
 
     # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
@@ -168,8 +176,13 @@ class RelationalSink(ABC):
         """Do a statement; return how many rows it touched."""
 
     @abstractmethod
-    def _do_aside(self, statement: str) -> None:
-        """Do and commit a statement beside whatever transaction the main thread is in."""
+    def _do_aside(self, *statements: str) -> None:
+        """Do and commit statements beside whatever transaction the main thread is in."""
+
+    @property
+    @abstractmethod
+    def _spools(self) -> Path:
+        """The directory in which runs have their directories for raw files."""
 
     @abstractmethod
     def _let_go(self) -> None:
@@ -397,23 +410,29 @@ class RelationalSink(ABC):
 
     def keep(self, job: Job) -> None:
         values = (job.job_id, job.table, job.window.start, job.window.end, job.started_at, job.asked)
-        self._aside(self._insertion(JOBS, values))
+        # it may be there: where a connection broke, both are done once more
+        self._aside(self._strike_out(job), self._insertion(JOBS, values))
 
     def forget(self, job: Job) -> None:
-        self._aside(f"DELETE FROM {self._name(JOBS)} WHERE job_id = {sql.literal(job.job_id)}")
+        self._aside(self._strike_out(job))
 
-    def _aside(self, statement: str) -> None:
+    def _strike_out(self, job: Job) -> str:
+        return f"DELETE FROM {self._name(JOBS)} WHERE job_id = {sql.literal(job.job_id)}"
+
+    def _aside(self, *statements: str) -> None:
         try:
             with self._aside_lock:
                 if self._closed:
                     raise LoadError("The destination is closed.", destination=self._shown)
-                self._do_aside(statement)
+                self._do_aside(*statements)
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, reason=self._reason(error)) from error
+            raise self._refusal(error) from error
 
     def refuse(self, refusal: Refusal) -> None:
         values = (refusal.run_id, refusal.table, refusal.part, refusal.at, refusal.reason)
+        same = f"run_id = {sql.literal(refusal.run_id)} AND table_name = {sql.literal(refusal.table)}"
         with self._transaction(table=refusal.table):
+            self._do(f"DELETE FROM {self._name(REFUSALS)} WHERE {same} AND part = {sql.literal(refusal.part)}")
             self._do(self._insertion(REFUSALS, values))
 
     def columns(self, table: Table) -> tuple[Column, ...]:
@@ -447,15 +466,24 @@ class RelationalSink(ABC):
             *(run.run_id, run.connection, run.started_at, None, Status.RUNNING, None, None, run.asked),
             *(version("reiterate"), duckdb.__version__),
         )
+        self._start(run.run_id)
         with self._transaction():
             self._do(
                 f"UPDATE {self._name(RUNS)} SET status = {sql.literal(Status.INTERRUPTED)} "
                 f"WHERE status = {sql.literal(Status.RUNNING)}"
             )
+            self._do(f"DELETE FROM {self._name(RUNS)} WHERE run_id = {sql.literal(run.run_id)}")
             self._do(self._insertion(RUNS, values))
             for table in self._left_behind():
                 self._forget_table(table)
         return [*self._migrate()]
+
+    def _start(self, run_id: str) -> None:
+        """Let the destination know which run holds it."""
+        self._run_id = run_id
+
+    def renew(self) -> None:  # noqa: B027 (as the contract has it)
+        """Nothing is to be renewed where the lock lives as long as its holder."""
 
     def _left_behind(self) -> list[str]:
         """Return tables that a run began to read anew and did not finish."""
@@ -493,17 +521,50 @@ class RelationalSink(ABC):
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
         table = batch.task.table
-        with self._transaction(
-            self._definitions(batch), self._tables_of(table), table=table.name, part=batch.task.scope
-        ):
-            new = self._fit(batch, fact.read_at)
-            added, changed, removed = self._write(batch)
-            if table.name not in self._fresh:
-                self._keep(batch, fact.read_at)
-            batch.raw.check_unchanged()
-            self._note(fact, self._called(table), added, changed, removed)
-        self._brake.went(table, removed)
-        return Outcome(added, changed, removed, new)
+        arrived: Outcome | None = self._heard(fact, lambda: self._is_noted(fact))
+        if arrived is None:
+            with self._transaction(
+                self._definitions(batch), self._tables_of(table), table=table.name, part=batch.task.scope
+            ):
+                new = self._fit(batch, fact.read_at)
+                added, changed, removed = self._write(batch)
+                if table.name not in self._fresh:
+                    self._keep(batch, fact.read_at)
+                batch.raw.check_unchanged()
+                self._note(fact, self._called(table), added, changed, removed)
+                arrived = self._unheard[fact] = Outcome(added, changed, removed, new)
+        self._unheard.clear()
+        self._brake.went(table, arrived.removed)
+        if table.name in self._fresh:
+            self._fresh[table.name] += arrived.added - arrived.removed
+        return arrived
+
+    def _heard(self, key: object, happened: Callable[[], bool]) -> Any:  # noqa: ANN401 (what was kept)
+        """
+        Return what the last transaction came to, if it was that of *key* and the destination has it all the same.
+
+        A connection that breaks during a commit says nothing about it; the destination does.
+        """
+        if key not in self._unheard:
+            self._unheard.clear()
+            return None
+        with self._transaction():
+            return self._unheard[key] if happened() else None
+
+    def _is_noted(self, fact: Fact) -> bool:
+        """Return whether the ledger has *fact*."""
+        bounds = (None, None) if fact.window is None else (fact.window.start, fact.window.end)
+        of_part = {"part": fact.part, "window_start": bounds[0], "window_end": bounds[1]}
+        same = [
+            f"{sql.name(name)} IS NULL" if value is None else f"{sql.name(name)} = {sql.literal(value)}"
+            for name, value in of_part.items()
+        ]
+        same += [
+            f"run_id = {sql.literal(fact.run_id)}",
+            f"table_name = {sql.literal(f'{FRESH}{fact.table}' if fact.table in self._fresh else fact.table)}",
+            f"read_at = {sql.literal(fact.read_at)}",
+        ]
+        return bool(self._rows(f"SELECT 1 FROM {self._name(READS)} WHERE {sql.listed(same, ' AND ')}"))
 
     def _note(self, fact: Fact, called: str, added: int, changed: int, removed: int) -> None:
         """Note *fact*; what was open about its window or part is settled by it."""
@@ -558,6 +619,12 @@ class RelationalSink(ABC):
         table = self._called(batch.task.table)
         types = {column.name: column.type for column in batch.columns}
         if not (there := self._column_names(table)):
+            if batch.task.table.name in self._fresh:
+                raise LoadError(
+                    "The table that is read anew is gone; what stands in its place stays as it is.",
+                    table=batch.task.table.name,
+                    destination=self._shown,
+                )
             # a table that a person dropped starts anew; its facts went with it
             for own in (READS, COLUMNS, REFUSALS):
                 self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
@@ -878,7 +945,7 @@ class RelationalSink(ABC):
                 f"INSERT INTO {self._name(COLUMNS)} ({names}) SELECT {copied} FROM {self._name(COLUMNS)} "
                 f"WHERE table_name = {sql.literal(table.name)}"
             )
-        self._fresh.add(table.name)
+        self._fresh[table.name] = 0
 
     def swap(self, table: Table) -> tuple[int, int]:
         if table.name not in self._fresh:
@@ -891,8 +958,11 @@ class RelationalSink(ABC):
             self._make_as_wide(table.name, {column.name: column.type for column in columns})
             self._widen_others(table, columns)
 
-        before, after = (self._number(f"SELECT count(*) FROM {self._all(one)} AS t") for one in (table.name, fresh))
+        if (swapped := self._heard((fresh, "swap"), lambda: not self._there(fresh))) is not None:
+            return self._swapped(table, *swapped)
+        before = self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t")
         with self._transaction(define, (fresh, *self._tables_of(table)), table=table.name):
+            after = self._proved(table)
             gone = self._hold_swap(table, columns, before)
             self._put_in_place(table.name, fresh, [column.name for column in columns])
             for own in (READS, COLUMNS):
@@ -903,9 +973,36 @@ class RelationalSink(ABC):
             if self._there(snapshots_of(table)):
                 self._keep_snapshot(table, columns, Kept(at))
             self._forget_table(fresh)
-        self._fresh.discard(table.name)
+            swapped = self._unheard[fresh, "swap"] = before, after, gone
+        return self._swapped(table, *swapped)
+
+    def _swapped(self, table: Table, before: int, after: int, gone: int) -> tuple[int, int]:
+        self._unheard.clear()
         self._brake.went(table, gone)
+        del self._fresh[table.name]
         return before, after
+
+    def _proved(self, table: Table) -> int:
+        """
+        Return how many rows were read anew.
+
+        :raises LoadError: when they are not those that this process has loaded: somebody else made or changed the table
+        """
+        found, loaded = (
+            self._number(f"SELECT count(*) FROM {self._all(self._called(table))} AS t"),
+            self._fresh[table.name],
+        )
+        # without transactions, what a load that failed has left is there, too, and was merged with
+        if found < loaded or (found > loaded and self.rolls_back):
+            raise LoadError(
+                "The table that was read anew does not hold what was loaded; the old one stays.",
+                hint="Run the sync with --full-refresh again, when no other sync runs.",
+                table=table.name,
+                destination=self._shown,
+                loaded=loaded,
+                found=found,
+            )
+        return found
 
     def _hold_swap(self, table: Table, columns: Collection[Column], rows: int) -> int:
         """
@@ -1033,11 +1130,23 @@ class RelationalSink(ABC):
             )
         return missing, only_here
 
+    @property
+    def spool(self) -> Path:
+        return self._raw_files.path if self._raw_files else self._spools / self._run_id
+
+    def _make_spool(self) -> None:
+        self._raw_files = RawFiles(self._spools, self._run_id)
+
     def close(self) -> None:
         """Let go of the destination, once no thread is noting anything; who comes later is refused."""
         with self._aside_lock:
             self._closed = True
-            self._let_go()
+            try:
+                self._let_go()
+            finally:
+                if self._raw_files:
+                    self._raw_files.remove()
+                    self._raw_files = None
 
     # ── the database ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1057,7 +1166,11 @@ class RelationalSink(ABC):
             with self._defined(define or _nothing, tables):
                 yield
         except self.ERRORS as error:
-            raise LoadError(destination=self._shown, **facts, reason=self._reason(error)) from error
+            raise self._refusal(error, **facts) from error
+
+    def _refusal(self, error: Exception, **facts: Any) -> LoadError:  # noqa: ANN401 (passed on to the error)
+        """Return what becomes of an error of the database."""
+        return LoadError(destination=self._shown, **facts, reason=self._reason(error))
 
     @contextlib.contextmanager
     def _defined(self, define: Callable[[], None], tables: Collection[str]) -> Iterator[None]:  # noqa: ARG002

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 class ServerSink(RelationalSink):
     """A schema of a database that other machines reach, too; the spool lies below the directory of temporary files."""
 
-    def __init__(self, schema: str, dataset: str, shown: object, *, read_only: bool) -> None:
-        super().__init__(schema, dataset, shown)
+    def __init__(self, schema: str, dataset: str, shown: object, *, read_only: bool, run_id: str = "") -> None:
+        super().__init__(schema, dataset, shown, run_id)
         self._read_only = read_only
         self._reader = duckdb.connect(config=CONFIG)
         self._reader.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
@@ -37,14 +36,12 @@ class ServerSink(RelationalSink):
         return self._reader.sql(query)
 
     @property
-    def spool(self) -> Path:
+    def _spools(self) -> Path:
         return spools.below_tmpdir(self._place, self.dataset)
 
     def _make_spool(self) -> None:
-        spools.make(self.spool)
+        super()._make_spool()
         self._reader.execute(f"SET temp_directory = {sql.literal(self.spool)}")
 
     def _let_go(self) -> None:
-        if not self._read_only:
-            shutil.rmtree(self.spool, ignore_errors=True)
         self._reader.close()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from reiterate import sql
-from reiterate.errors import DestinationBusy, LoadError, SettingsError
+from reiterate.errors import LoadError, LockLost, SettingsError
 from reiterate.sinks import spools
 from reiterate.sinks.duckdb import connect
 from reiterate.sinks.lake.bucket import Bucket, Reader, Versions
@@ -34,7 +34,7 @@ from reiterate.sinks.lease import LEASE, LeasedSink, is_dead
 from reiterate.sinks.relational import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from reiterate.sinks.lake.change import Format
 
@@ -54,7 +54,9 @@ class BucketSink(Files, LeasedSink):
     :raises DestinationBusy: when another process holds the dataset
     """
 
-    def __init__(self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES) -> None:
+    def __init__(
+        self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES, run_id: str = ""
+    ) -> None:
         if not isinstance(files.place, Bucket):
             raise TypeError(files.place)
         self._bucket = files.place
@@ -67,7 +69,7 @@ class BucketSink(Files, LeasedSink):
         try:
             self._fetch()
             ledger, staging = self._work / "ledger.duckdb", self._work / "staged"
-            super().__init__(files, ledger, staging, read_only=read_only, full_bytes=full_bytes)
+            super().__init__(files, ledger, staging, read_only=read_only, full_bytes=full_bytes, run_id=run_id)
             self._read_from_bucket()
         except BaseException:
             shutil.rmtree(self._work, ignore_errors=True)
@@ -100,8 +102,12 @@ class BucketSink(Files, LeasedSink):
         super()._make_own_tables()
         self._make_lease()
 
+    def _is_in_place(self) -> bool:
+        # the ledger's file is nobody else's; the bucket says what counts
+        return True
+
     @property
-    def spool(self) -> Path:
+    def _spools(self) -> Path:
         return spools.below_tmpdir(self._bucket.identity, self.dataset)
 
     def _make_spool(self) -> None:
@@ -118,10 +124,31 @@ class BucketSink(Files, LeasedSink):
     def _let_go(self) -> None:
         if self._holder and not self._lost and not self._stale:
             self._end_lease()
-            with contextlib.suppress(LoadError, DestinationBusy, *self.ERRORS):
+            with contextlib.suppress(LoadError, *self.ERRORS):
                 self._publish()
         super()._let_go()
         shutil.rmtree(self._work, ignore_errors=True)
+
+    # ── files that go before the next state counts ───────────────────────────────────────────────────────────────────
+
+    def _drop_table(self, table: str) -> None:
+        self._check_state()
+        super()._drop_table(table)
+
+    def _put_in_place(self, table: str, fresh: str, columns: Collection[str]) -> None:
+        self._check_state()
+        super()._put_in_place(table, fresh, columns)
+
+    def _check_state(self) -> None:
+        """
+        Make sure that the ledger in the bucket is still ours.
+
+        :raises LockLost: when another process has gone on from it
+        """
+        with self._publishing:
+            self._lost = self._lost or self._states.number() != self._latest
+            if self._lost:
+                raise LockLost(destination=self._shown)
 
     # ── the state of the ledger ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,15 +164,19 @@ class BucketSink(Files, LeasedSink):
             yield
         self._publish()
 
-    def _do_aside(self, statement: str) -> None:
+    def _do_aside(self, *statements: str) -> None:
         with self._publishing:
-            super()._do_aside(statement)
+            super()._do_aside(*statements)
             self._publish()
+
+    def renew(self) -> None:
+        with self._publishing:
+            self._make_sure()
 
     def _make_sure(self) -> None:
         """Go on from what the bucket has, and only while nobody else does."""
         if self._lost:
-            raise DestinationBusy("Another process has taken over the destination.", destination=self._shown)
+            raise LockLost(destination=self._shown)
         with self._publishing:
             if self._stale:
                 self._database.close()
@@ -161,7 +192,9 @@ class BucketSink(Files, LeasedSink):
     def _publish(self) -> None:
         """Let the ledger count as it is now."""
         with self._publishing:
-            if self._stale or self._lost:
+            if self._lost:
+                raise LockLost(destination=self._shown)
+            if self._stale:
                 raise LoadError(
                     "The state of the ledger in the bucket is not known.",
                     hint="The next load fetches it anew.",
@@ -169,7 +202,7 @@ class BucketSink(Files, LeasedSink):
                 )
             try:
                 self._states.put(self._latest + 1, self._state())
-            except DestinationBusy:
+            except LockLost:
                 self._lost = True
                 raise
             except BaseException:

@@ -22,7 +22,7 @@ from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
-from reiterate.errors import DestinationBusy
+from reiterate.errors import LockLost
 from reiterate.sinks.lake.storage import OWN, Storage
 
 if TYPE_CHECKING:
@@ -233,10 +233,13 @@ class Versions:
 
     def latest(self) -> tuple[int, bytes | None]:
         """Return the number of the latest state, and the state; nothing, of the number 0, if there was none yet."""
-        numbers = self._numbers()
-        if not numbers:
+        if not (number := self.number()):
             return 0, None
-        return numbers[-1], bytes(obstore.get(self._bucket.store, _name(numbers[-1])).bytes())
+        return number, bytes(obstore.get(self._bucket.store, _name(number)).bytes())
+
+    def number(self) -> int:
+        """Return the number of the latest state."""
+        return max(self._numbers(), default=0)
 
     def put(self, number: int, state: bytes) -> None:
         """
@@ -244,19 +247,19 @@ class Versions:
 
         May be done again if it is not known whether it was done.
 
-        :raises DestinationBusy: when another process has gone on from there; nothing is changed then
+        :raises LockLost: when another process has gone on from there; nothing is changed then
         """
-        busy = DestinationBusy("Another process has taken over the destination.", destination=self._bucket.url(""))
+        lost = LockLost(destination=self._bucket.url(""))
         try:
             self._bucket.put(_name(number), state, mode="create")
         except AlreadyExistsError:
             # perhaps we did, and did not hear of it
             if bytes(obstore.get(self._bucket.store, _name(number)).bytes()) != state:
-                raise busy from None
+                raise lost from None
         numbers = self._numbers()
         if numbers[-1] != number:
             # the state after ours was there already, and the one that ours might have been is forgotten
-            raise busy
+            raise lost
         for old in numbers[:-KEPT]:
             self._bucket.remove(_name(old))
 

@@ -239,11 +239,15 @@ class LakeSink(Files):
     :raises DestinationBusy: when another process has it open
     """
 
-    def __init__(self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES) -> None:
+    def __init__(
+        self, files: Format, *, read_only: bool = False, full_bytes: int = FULL_BYTES, run_id: str = ""
+    ) -> None:
         if not isinstance(files.place, Local):
             raise TypeError(files.place)
         root = files.place.root
-        super().__init__(files, ledger_at(root), root / STAGED, read_only=read_only, full_bytes=full_bytes)
+        super().__init__(
+            files, ledger_at(root), root / STAGED, read_only=read_only, full_bytes=full_bytes, run_id=run_id
+        )
 
 
 def ledger_at(root: Path) -> Path:

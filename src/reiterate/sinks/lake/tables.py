@@ -72,7 +72,14 @@ class LakeTables(DuckDBSink):
     """
 
     def __init__(
-        self, files: Format, ledger: Path, staging: Path, *, read_only: bool = False, full_bytes: int = FULL_BYTES
+        self,
+        files: Format,
+        ledger: Path,
+        staging: Path,
+        *,
+        read_only: bool = False,
+        full_bytes: int = FULL_BYTES,
+        run_id: str = "",
     ) -> None:
         self._files = files
         self._place = files.place
@@ -88,7 +95,7 @@ class LakeTables(DuckDBSink):
         self._fresh_files = Parquet(files.place, FRESH_FILES)
         if not read_only:
             _make_directory(staging)
-        super().__init__(ledger, files.place.dataset, read_only=read_only)
+        super().__init__(ledger, files.place.dataset, read_only=read_only, run_id=run_id)
         if read_only:
             self._check_format()
             self._pending = self._noted()
@@ -140,6 +147,8 @@ class LakeTables(DuckDBSink):
     @contextlib.contextmanager
     def _atomic(self) -> Iterator[None]:
         if self._checked:
+            # files are changed from here on
+            self._check_file()
             self._settle()
         try:
             with self._of_ledger():
