@@ -1235,24 +1235,32 @@ class SinkSuite:
         task = replace(window("users", "10:00", "11:00"), history=True, snapshots=True)
         five, other = {"userId": 5, "profileUpdatedAt": wire("10:00"), "firstName": "Old"}, user("x", "10:05")
         with closing(place.open()) as sink:
-            made = batch(sink, task, [five, other, {"profileUpdatedAt": wire("10:07")}])
+            nameless = {"profileUpdatedAt": wire("10:07")}
+            made = batch(sink, task, [five, other, nameless])
+            made = replace(made, query=f"SELECT * REPLACE (NULL::VARCHAR AS _content_id) FROM ({made.query})")
             new = "TIMESTAMPTZ '2026-11-01 10:01:00+00' AS profile_updated_at, 'New' AS first_name"
             again = f"SELECT * REPLACE ({new}) FROM ({made.query}) WHERE user_id__v_bigint = 5"
-            doubled = replace(made, query=f"{made.query} UNION ALL {again} UNION ALL {again}")
-            assert (5, 0, 0) == numbers(sink.load(doubled, fact(doubled)))
-            assert 2 == sink.doubles(TABLES["users"])
+            old = f"SELECT * FROM ({made.query}) WHERE profile_updated_at = TIMESTAMPTZ '2026-11-01 10:07:00+00'"
+            doubled = replace(made, query=f"{made.query} UNION ALL {again} UNION ALL {again} UNION ALL {old}")
+            assert (6, 0, 0) == numbers(sink.load(doubled, fact(doubled)))
+            assert 3 == sink.doubles(TABLES["users"])
             put_format(sink, dataset_format.UNNUMBERED)
             (notice,) = sink.begin(RUN)
-            assert notice.startswith("2 doubled rows were removed from users")
+            assert notice.startswith("3 doubled rows were removed from users")
             assert (0, 3) == (sink.doubles(TABLES["users"]), sum(each.rows for each in sink.changes(TABLES["users"])))
             put_format(sink, dataset_format.UNNUMBERED)
             assert [] == sink.begin(replace(RUN, run_id="r2"))
+            without = replace(task, history=False, snapshots=False)
+            assert 0 == sink.compare(batch(sink, without, [nameless]))[0]
+            assert (1, 0, 1) == numbers(load(sink, without, nameless))
+            assert (0, 0, 0) == numbers(load(sink, without, nameless))
         kept = [
             five | {"firstName": "New", "profileUpdatedAt": wire("10:01")},
             other,
             {"profileUpdatedAt": wire("10:07")},
         ]
         assert same("users", kept) == place.has("users")
+        assert [(1,)] == [tuple(row) for row in place.ask("SELECT count(_content_id) FROM users")]
         of_five = "SELECT first_name, _valid_to IS NULL FROM users_history WHERE first_name IS NOT NULL ORDER BY 1"
         assert [("New", True), ("Old", False)] == [tuple(row) for row in place.ask(of_five)]
         assert [(4,)] == [tuple(row) for row in place.ask("SELECT count(*) FROM users_history")]

@@ -298,7 +298,7 @@ class RelationalSink(ABC):
                 continue
 
             def key(side: str, there: Collection[str] = there, more: Collection[str] = more) -> str:
-                (of_row,) = self._key(table, columns, side, there)
+                of_row = self._key_of_old(table, columns, side, there)
                 return f"({of_row} || CAST({side}.{SNAPSHOT_DATE} AS TEXT))" if SNAPSHOT_DATE in more else of_row
 
             yield Doubled(
@@ -676,6 +676,8 @@ class RelationalSink(ABC):
         with self._recognised(batch, again=replaces) as staged:
             if replaces:
                 removed = self._let_rows_go(batch, f"{scope} AND {self._gone(batch, staged)}")
+            elif told := self._told_anew(batch, staged):
+                removed = self._do_removal(self._name(self._called(batch.task.table)), told)
             return *self._merge(batch, staged, scope), removed
 
     @contextlib.contextmanager
@@ -715,6 +717,47 @@ class RelationalSink(ABC):
     def _text(self, column: Column, side: str) -> str:
         """Return the expression of a value as text; null for null."""
         return f"CAST({keys.qualified(column.name, side)} AS TEXT)"
+
+    def _told_anew(self, batch: Batch, staged: str) -> str:
+        """
+        Return the condition that an older version wrote a row ``t``, without a ``_content_id``, that *staged* has.
+
+        It is empty where no row is told apart by its content.
+        """
+        content = next((sql.name(one.name) for one in batch.columns if one.tells_content), "")
+        if not content:
+            return ""
+        (nameless,) = self._key(batch.task.table, batch.columns, "t")
+        stored, listed = (self._all_of(batch.columns, side) for side in ("t", "s"))
+        twin = f"SELECT 1 FROM {staged} AS s WHERE {stored} = {listed} AND s.{content} IS NOT NULL"
+        return f"({nameless} IS NULL AND EXISTS ({twin}))"
+
+    def _written_before(self, batch: Batch, table: str, there: Collection[str]) -> str:
+        """Return a further condition on rows ``s``: that no older version wrote them, without a ``_content_id``."""
+        content = next((sql.name(one.name) for one in batch.columns if one.tells_content), "")
+        if not content:
+            return ""
+        (nameless,) = self._key(batch.task.table, batch.columns, "t", there)
+        stored, listed = (self._all_of(batch.columns, side, there) for side in ("t", "s"))
+        twin = f"SELECT 1 FROM {table} AS t WHERE {stored} = {listed} AND {nameless} IS NULL"
+        return f" AND NOT (s.{content} IS NOT NULL AND EXISTS ({twin}))"
+
+    def _all_of(self, columns: Collection[Column], side: str, there: Collection[str] | None = None) -> str:
+        """Return the expression of all that a row holds, but for its ``_content_id``."""
+        texts = (
+            f"coalesce('=' || {self._text(column, side)}, '')"
+            for column in columns
+            if not column.tells_content and (there is None or column.name in there)
+        )
+        joined = sql.listed(texts, " || ',' || ")
+        return f"({joined})"
+
+    def _key_of_old(
+        self, table: Table, columns: Collection[Column], side: str, there: Collection[str] | None = None
+    ) -> str:
+        """Return what tells a row apart, also if an older version wrote it without a ``_content_id``."""
+        (key,) = self._key(table, columns, side, there)
+        return f"coalesce({key}, '?' || {self._all_of(columns, side, there)})"
 
     def _gone(self, batch: Batch, staged: str) -> str:
         """Return the condition that a row ``t`` of the destination is not among those of *staged*."""
@@ -1108,7 +1151,9 @@ class RelationalSink(ABC):
         return self._number(f"SELECT count(*) FROM {self._all(table.name)} AS t WHERE {where}")
 
     def doubles(self, table: Table) -> int:
-        key = self._key(table, self.columns(table), "t")
+        columns = self.columns(table)
+        key = [self._key_of_old(table, columns, "t")] if isinstance(table.identity, ByFirst) else []
+        key = key or self._key(table, columns, "t")
         return self._number(
             f"""SELECT (SELECT count(*) FROM {self._all(table.name)} AS t)
                 - (SELECT count(*) FROM (SELECT DISTINCT {sql.listed(key)} FROM {self._all(table.name)} AS t) AS d)"""
@@ -1116,11 +1161,12 @@ class RelationalSink(ABC):
 
     def compare(self, batch: Batch) -> tuple[int, int]:
         table, scope = self._all(batch.task.table.name), batch.task.scope
-        same = self._same(batch, there=self._column_names(batch.task.table.name))
+        columns = self._column_names(batch.task.table.name)
+        same, old = self._same(batch, there=columns), self._written_before(batch, table, columns)
         with self._recognised(batch, again=True) as staged:
             missing = self._number(
                 f"""SELECT count(*) FROM {staged} AS s
-                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same})"""
+                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same}){old}"""
             )
             if not isinstance(scope, Window):
                 return missing, 0

@@ -73,9 +73,12 @@ class Files(LakeTables):
                     SELECT t.{FILE} AS file, s.rowid AS place, {self._differs(batch)} AS differs
                     FROM {there} AS t JOIN {staged} AS s ON {scope} AND {same}"""
             )
-            gone = f"({scope} AND {self._gone(batch, staged)})" if batch.task.write is Write.REPLACE else "false"
+            replaces = batch.task.write is Write.REPLACE
+            gone = f"({scope} AND {self._gone(batch, staged)})" if replaces else self._told_anew(batch, staged)
+            gone = gone or "false"
             removed = self._by_file(f"SELECT t.{FILE} AS file FROM {there} AS t WHERE {gone}")
-            self._hold(batch, sum(removed.values()))
+            if replaces:
+                self._hold(batch, sum(removed.values()))
             changed = self._by_file("SELECT file FROM hits WHERE differs")
             added, home = self._add(batch, staged, names)
             paths = {str(self._path(table, name)): name for name in names}
