@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib import resources
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "5ca1ab1e0ddba11deadbeefcafef00d5"
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start hear Ctrl-C: one that a shell has put in the background would ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -155,5 +155,8 @@ def test_signals(command: str, number: signal.Signals) -> None:
             asked, _ = silent.accept()
             with asked:
                 process.send_signal(number)
-                _, said = process.communicate(timeout=20)
+                try:
+                    _, said = process.communicate(timeout=20)
+                finally:
+                    process.kill()  # else leaving the block would wait for it without end
     assert (128 + number, False) == (process.returncode, "Traceback" in said)
