@@ -92,6 +92,21 @@ Event = Started | Progress | Waiting
 Report = Parts | Arrived | Refused | Event
 
 
+def contact(client: Client) -> SourceError | None:
+    """
+    Ask Iterable for its time, as :meth:`Client.contact` does, but for no longer than nobody asks to stop.
+
+    The request is made by a thread of its own: a signal does not end a wait for an answer.
+    """
+    with ThreadPool(1) as thread:
+        asked = thread.apply_async(client.contact)
+        while not asked.ready():
+            if client.pacer.stop.is_set():
+                return None
+            asked.wait(STOPS_WITHIN_S)
+        return asked.get()
+
+
 class Readers:
     """
     Threads that read tasks into *directory*, at most *spool_bytes* at a time.

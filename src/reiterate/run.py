@@ -61,7 +61,7 @@ from reiterate.flow import (
 from reiterate.ledger import Fact, Ledger, Refusal
 from reiterate.parse import Parser
 from reiterate.patience import at_once, patiently
-from reiterate.readers import Arrived, Parts, Readers, Refused
+from reiterate.readers import Arrived, Parts, Readers, Refused, contact
 from reiterate.tally import Tally
 from reiterate.windows import Window
 
@@ -135,7 +135,7 @@ def run(walk: Walk, plan: Plan, record: Run, *, refreshed: Sequence[Table] = ())
     notices = [*walk.sink.begin(record)]
     status, holds = Status.STOPPED, True
     try:
-        hopeless = walk.client.contact()
+        hopeless = contact(walk.client)
         if hopeless is None:
             notices += _doubts(walk)
         tasks, left_over = plan()

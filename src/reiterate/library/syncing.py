@@ -26,6 +26,7 @@ from reiterate.library.opening import (
     tables_of,
 )
 from reiterate.library.several import Several
+from reiterate.readers import contact
 from reiterate.settings import day
 from reiterate.settings.given import quoted, unknown
 from reiterate.sinks import Run
@@ -185,7 +186,7 @@ def _walk(
     run_id = uuid.uuid4().hex
     with closing(client_of(chosen, stop)) as client:
         # a destination is not made for a key that is refused
-        writes_nothing = dry_run or (is_new(chosen) and client.contact() is not None)
+        writes_nothing = dry_run or (is_new(chosen) and contact(client) is not None)
         with rehearsal(chosen) if writes_nothing else closing(sink_of(chosen, run_id)) as sink:
             sink.accept(accepted)
             sinks = sink.each() if isinstance(sink, Several) else (sink,)
