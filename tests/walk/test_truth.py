@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import reiterate
+from reiterate.errors import MostRowsGone
 from reiterate.flow import RunFinished, Status
 from reiterate.simulator import ServerOptions, Simulator, WorldOptions
 from tests import replica
@@ -25,7 +26,11 @@ def sync(simulator: Simulator, file: Path, **others: object) -> RunFinished:
 
 
 def test_first_second_and_third_sync(tmp_path: Path) -> None:
-    """60 days of 1,000 events arrive exactly; a second sync adds nothing; a third brings all that changed."""
+    """
+    60 days of 1,000 events arrive exactly; a second sync adds nothing; a third brings all that changed.
+
+    What only a person may let go, the members of a large list that was deleted, goes with the next.
+    """
     file = tmp_path / "replica.duckdb"
     with Simulator(WorldOptions(days=60, events_per_day=1000, seed=3), ServerOptions(api_key=KEY)) as simulator:
         first = sync(simulator, file)
@@ -35,7 +40,12 @@ def test_first_second_and_third_sync(tmp_path: Path) -> None:
         assert [(0, 0, 0)] * 16 == [(table.added, table.changed, table.removed) for table in second.tables]
         simulator.mutate(fraction=0.01)
         third = sync(simulator, file)
-        assert third.status is Status.SUCCEEDED
+        assert ["list_users"] == [table.table.name for table in third.tables if table.errors]
+        assert ["list_users"] == list(replica.differences(file, simulator))
+        (held,) = [error for table in third.tables for error in table.errors]
+        assert isinstance(held, MostRowsGone)
+        fourth = sync(simulator, file, accept=[f"list_users:{held.facts['rows_that_go']}"])
+        assert fourth.status is Status.SUCCEEDED
         assert {} == replica.differences(file, simulator)
 
 
