@@ -79,7 +79,12 @@ class Shape:
         """Return *row* with the hash of each value that must not be seen; null stays null."""
         if not self.hashed:
             return row
-        return {field: self._hash(value) if self._hides(field, value) else value for field, value in row.items()}
+        return exact_json.of_pairs(
+            [
+                (field, self._hash(value) if self._hides(field, value) else value)
+                for field, value in exact_json.pairs_of(row)
+            ]
+        )
 
     def disguise_line(self, line: bytes) -> bytes:
         """

@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from reiterate.errors import MalformedRow
 from reiterate.flow import Column
 from reiterate.parse import identity
 from reiterate.parse.columns import EVENT_ID, with_catalog
+from reiterate.shape import CustomFields, Shape
 from tests.golden import reading
 
 if TYPE_CHECKING:
@@ -253,7 +255,26 @@ HOSTILE = {
     b'{"a":"\xe9","b":' + b"[" * 900 + b"]" * 900 + b"}": '{"a":"\\udce9","b":' + "[" * 900 + "]" * 900 + "}",
     b'{"a":["\\udfff",1.50,null]}': '{"a":["\\udfff",1.50,null]}',
     b'"tab\there"': None,
+    b'{"a":NaN}': '{"a":NaN}',
+    b'[1,{"b":[-Infinity]}]': '[1,{"b":[-Infinity]}]',
+    b'{"a" : -inf , "b":[nan,]}': '{"a":-Infinity,"b":[NaN]}',
+    b'{"a":1,"a":2}': '{"a":1,"a":2}',
+    b'{"a":1,"\\u0061":2}': '{"a":1,"a":2}',
+    b'{"x":[[{"y":{"k":1,"k":null}}]]}': '{"x":[[{"y":{"k":1,"k":null}}]]}',
+    b'{"a":1e99999}': '{"a":1e99999}',
+    b"[" + b"9" * 20_000 + b"]": "[" + "9" * 20_000 + "]",
+    b"[" * 5_001 + b"]" * 5_001: "[" * 5_001 + "]" * 5_001,
+    b'{"a":"\xff","b":' + b"[" * 5_000 + b"]" * 5_000 + b"}": '{"a":"\\udcff","b":' + "[" * 5_000 + "]" * 5_000 + "}",
 }
+
+FIT = [
+    b'{"a":"x,NaN,y","b":"[Infinity]","c":"1e99999"}',
+    b'[{"k":1},{"k":1},{"k":{"k":{"k":2}}}]',
+    b'{"a\\":1":1,"b":"{\\"b\\":1,\\"b\\":2}"}',
+    b'{"a":"3e12345","b":["a3e123456789"]}',
+    b'{"a":1e300,"b":123456789012345678901234567890}',
+]
+"""Objects that only look as if some database refused them."""
 
 
 @pytest.mark.parametrize(("value", "raw"), HOSTILE.items())
@@ -270,6 +291,72 @@ def test_what_no_database_holds_is_kept_as_json_text(
     )
     fields = {each.name: each.field for each in batch.columns}
     assert raw is None or "name" == fields["name__v_raw"]
+
+
+@pytest.mark.parametrize("value", FIT)
+def test_what_only_looks_unfit(parser: Parser, spool: Path, value: bytes) -> None:
+    """Strings that resemble numbers or keys, and keys that stand once in each object, are kept as objects."""
+    line = b'{"id": 1, "name": "one", "own": ' + value + b"}\n"
+    for wide in (b"", b'{"id": 2, "own": {"a":NaN}}\n'):
+        _, rows = reading.parse(parser, spool, reading.task("channels"), line + wide)
+        assert json.loads(value) == next(json.loads(row["own"]) for row in rows if row["id"] == 1)
+
+
+@pytest.mark.parametrize(("first", "column"), [(b'{"a":1}', "own__v_raw"), (b"1.5", "own")])
+def test_infinities_beside_objects(parser: Parser, spool: Path, first: bytes, column: str) -> None:
+    """NaN and the infinities are numbers among numbers; in a column of objects, known or new, they are raw."""
+    lines = [b'{"id": 1, "own": %b}\n' % first]
+    lines += [b'{"id": %d, "own": %b}\n' % one for one in enumerate((b"NaN", b"-Infinity", b"inf", b"nan"), 2)]
+    expected = {2: "NaN", 3: "-Infinity", 4: "Infinity", 5: "NaN"}
+    known: tuple[Column, ...] = ()
+    for content in (b"".join(lines), b"".join(lines[1:])):
+        batch, rows = reading.parse(parser, spool, reading.task("channels"), content, known)
+        known = batch.columns
+        found = {row["id"]: row[column] for row in rows if row["id"] > 1}
+        assert expected == found if column != "own" else [*map(float, expected.values())][1:3] == [found[3], found[4]]
+
+
+def test_fields_that_share_a_column(parser: Parser, spool: Path) -> None:
+    """In the object of fields without columns, what no database holds stands as JSON text; the rest as ever."""
+    shape = Shape(custom_fields=CustomFields.JSON)
+    line = b'{"id":1,"a":NaN,"b":{"c":1,"c":2},"d":{"e":"x:NaN"},"f":1e99999,"g":1.5}\n'
+    task = replace(reading.task("channels"), shape=shape)
+    _, (row,) = reading.parse(parser, spool, task, line)
+    marked = {"a": "NaN", "b": '{"c":1,"c":2}', "f": "1e99999"}
+    expected = {f"\x1araw {name}": text for name, text in marked.items()} | {"d": {"e": "x:NaN"}, "g": 1.5}
+    assert expected == json.loads(row["custom_fields"])
+
+
+RESEMBLING = [
+    *("2025-02-30 06:20:22 +00:00", "2026-01-14 06:20:22 +25:99", "2026-01-14T06:20:22+05:60", "2026-13-01"),
+    *("2026-01-14 24:00:00 +00:00", "2026-01-14T24:00:00Z", "2026-06-30 23:59:60 +00:00", "2026-02-29", "2026-1-4"),
+    *("infinity", "-infinity", "now", "today", "epoch", "12026-01-14 06:20:22 +00:00", "-2026-01-14 06:20:22 +00:00"),
+    *("2026-01-14 6:20:22 +00:00", "2026-01-14  6:20:22 +00:00", "2026-01-14 06:20:2  +00:00", " 2026-01-14"),
+    *("2026-01-14 06:20:22 +00:00 ", "2026-01-14 06:20:22 +00:00:30", "2026-01-14 06:20:22", "20260114"),
+    *(
+        "0000-01-01",
+        "0000-01-01 00:00:00 +00:00",
+        "10000-01-01",
+        "2026-01-14 06:20:22 UTC",
+        "2026-01-14T06:20:22.1234567Z",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", RESEMBLING)
+def test_text_that_resembles_an_instant_or_a_day(parser: Parser, spool: Path, text: str) -> None:
+    """Such text stays text, in a new column and in a known one of instants."""
+    sent = [{"email": "a@example.com", "own": text, "signupDate": text}]
+    _, (row,) = reading.parse(parser, spool, reading.task("users"), reading.lines(sent))
+    assert {"email": "a@example.com", "own": text, "signup_date__v_text": text} == row
+
+
+def test_events_whose_instant_resembles_one(parser: Parser, spool: Path) -> None:
+    """The identity of an event never changes: an hour 24 counts in it as the next day's first, as it always did."""
+    sent = [{"email": "a@b.c", "createdAt": "2026-03-13 24:00:00 +00:00", "messageId": "m"}]
+    _, (row,) = reading.parse(parser, spool, reading.task("email_open"), reading.lines(sent))
+    assert "2026-03-13 24:00:00 +00:00" == row["created_at__v_text"]
+    assert _md5("email_open\x1fcreatedAt=1773446400\x1fmessageId=m\x1fwho=a@b.c", 1) == row["_event_id"]
 
 
 def test_events_that_differ_in_such_values_are_different(parser: Parser, spool: Path) -> None:

@@ -32,3 +32,26 @@ def test_a_name_that_repeats_stays_twice() -> None:
     assert '{"a":1,"a":2}' == exact_json.dumps(exact_json.members(b'{"a":1,"a":2}'))
     with pytest.raises(ValueError, match="1"):
         exact_json.members(b"1")
+
+
+DEEP = b"[" * 20_000 + b'{"a":NaN,"b":"]"},{},[]' + b"]" * 20_000
+
+
+def test_any_depth() -> None:
+    """What is nested more deeply than calls may be comes out as it went in; what is no JSON is refused at any depth."""
+    assert DEEP == exact_json.dumps(exact_json.loads(DEEP)).encode()
+    for bad in (b"[1 2]", b'{"a"}', b"[,]", b'{"a":1 "b":2}', b"{:1}", b"[1]]", b'{"a":1]', b"[1:2]", b"[tru]"):
+        with pytest.raises(ValueError, match=r".*"):
+            exact_json.loads(DEEP.replace(b"{}", bad))
+
+
+def test_what_duckdb_takes() -> None:
+    """Numbers that are none are read however they are spelled, commas before a bracket are left out, texts stay."""
+    found = exact_json.members(b'{"a":nan,"b":[-inf,INFINITY,],"c":"nan,]",}')
+    assert '{"a":NaN,"b":[-Infinity,Infinity],"c":"nan,]"}' == exact_json.dumps(found)
+
+
+def test_a_name_that_repeats_in_a_listing() -> None:
+    """An object of a document keeps both values, with fields that are added to it, too."""
+    row = exact_json.document(b'{"a":1,"a":2,"b":{"c":1,"c":2}}')
+    assert (2, '{"a":1,"a":2,"b":{"c":1,"c":2},"d":3}') == (row["a"], exact_json.dumps(row | {"d": 3}))

@@ -125,7 +125,7 @@ def fetch_of(
                 file.truncate()
                 count = size_bytes = 0
                 continue
-            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise({**row, **with_fields}))}\n")
+            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise(row | with_fields))}\n")
             count += 1
             if count % PROGRESS_EVERY == 0:
                 caller.listener.progress(count, size_bytes)

@@ -60,7 +60,7 @@ def fetch(task: Task, read: KeyedValues, caller: Caller, target: Path, *, pool: 
             if row is None:
                 continue
             # the name as the list of tables spells it: the scope that a later read replaces
-            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise({**row, 'table': name}))}\n")
+            size_bytes += file.write(f"{exact_json.dumps(task.shape.disguise(row | {'table': name}))}\n")
             count += 1
             caller.listener.progress(count, size_bytes)
     return Downloaded(count, size_bytes)

@@ -135,7 +135,7 @@ def _event_value(text: str, field: str, table: Table, instant: str) -> str:
         return text
     if instant:
         return f"epoch({instant})::BIGINT::VARCHAR"
-    return f"coalesce(epoch({types.instant(text)})::BIGINT::VARCHAR, {text})"
+    return f"coalesce(epoch({types.instant_of_identity(text)})::BIGINT::VARCHAR, {text})"
 
 
 def _joined(first: str, values: Iterable[tuple[str, str]]) -> str:

@@ -39,11 +39,6 @@ class Look:
     cursor_range: tuple[datetime, datetime] | None
     kinds: dict[str, Kind]
 
-    @property
-    def unfit(self) -> bool:
-        """Whether some value may be one that no database holds as JSON."""
-        return any(kind & Kind.UNFIT for kind in self.kinds.values())
-
 
 class Looks:
     """Looks at raw files; remembers which fields of which tables hold unusual values."""
@@ -138,16 +133,18 @@ def _kinds(plan: Plan, scan: Scan, fields: Sequence[str], *, nul: bool) -> tuple
 
     def kind_of(field: str, j: str) -> str:
         kind = plan.kind(field, j)
-        return f"(CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE {kind} END)" if nul else kind
+        return f"({kind} | CASE WHEN contains({j}, '{NUL}') THEN {Kind.UNFIT:d} ELSE 0 END)" if nul else kind
 
     if len(fields) <= WIDE:
         of_rows = [f"{kind_of(field, scan.json(field))} AS k{number}" for number, field in enumerate(fields)]
         return [*fields], of_rows, [f"coalesce(bit_or(k{number}), 0)" for number, _ in enumerate(fields)]
+    # a name that no field's column has, for that would come first
+    one = sql.name("one value")
     sorts: dict[str, list[str]] = defaultdict(list)
     for field in fields:
-        sorts[kind_of(field, "j")].append(field)
+        sorts[kind_of(field, one)].append(field)
     of_rows = [
-        f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda j: {kind}) AS k{number}"
+        f"list_transform([{sql.listed(map(scan.json, of_a_sort))}], lambda {one}: {kind}) AS k{number}"
         for number, (kind, of_a_sort) in enumerate(sorts.items())
     ]
     of_fields = [

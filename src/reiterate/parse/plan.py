@@ -9,13 +9,14 @@ from reiterate.catalog.model import Field, Type, Wire
 from reiterate.errors import SchemaFrozen
 from reiterate.flow import Column
 from reiterate.parse import columns, types
-from reiterate.parse.mend import RAW
+from reiterate.parse.mend import NUL, RAW
 from reiterate.parse.types import Kind
 from reiterate.shape import CustomFields, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from reiterate.catalog.model import Table
     from reiterate.flow import Task
 
 
@@ -28,6 +29,11 @@ class Settled:
     main: Column
     rest: bool
     """whether some values of the field do not fit its first column"""
+
+
+def documents(table: Table) -> frozenset[str]:
+    """Return the fields of *table* that hold JSON inside a string."""
+    return frozenset(field.name for field in table.fields if field.wire is Wire.JSON_TEXT)
 
 
 class Plan:
@@ -77,9 +83,21 @@ class Plan:
         fits = types.fits(j, main.type, self._wire(field))
         fitting = f"{Kind.FITTING:d}"
         if main.type is Type.JSON:
-            fitting = f"{fitting} + {types.unfit(j)}"
+            fitting = f"{fitting} + {types.unfit(j, self._wire(field))} + {types.not_finite(j)}"
         other = types.kind(j, text=main.type is not Type.TEXT)
         return f"CASE WHEN {j} IS NULL THEN 0 WHEN {fits} THEN {fitting} ELSE {other} END"
+
+    def not_finite(self, kinds: Mapping[str, Kind], settled: Iterable[Settled]) -> frozenset[str]:
+        """Return the fields with NaN or infinities among their values for which there is no column of numbers."""
+        objects = {one.main.field for one in settled if one.main.type is Type.JSON} | self.together
+        return frozenset(field for field, kind in kinds.items() if kind & Kind.NOT_FINITE and field in objects)
+
+    def suspected(self, field: str, j: str) -> tuple[str, str]:
+        """Return the JSON text of a value that seems to be unfit, and the condition that it does."""
+        wire = self._wire(field)
+        nul = f"contains({j}, '{NUL}')"
+        text = f"CASE WHEN {nul} THEN {j} ELSE {j}->>'$' END" if wire is Wire.JSON_TEXT else j
+        return text, f"{j} IS NOT NULL AND ({nul} OR {types.unfit(j, wire)} <> 0)"
 
     def settle(self, kinds: dict[str, Kind], *, by_content: bool = False) -> tuple[list[Settled], tuple[Column, ...]]:
         """

@@ -30,15 +30,15 @@ from reiterate.flow import Batch, Write
 from reiterate.parse import identity, supposed
 from reiterate.parse.apart import apart
 from reiterate.parse.look import WIDE, Looks
-from reiterate.parse.mend import NUL, RAW, mend
-from reiterate.parse.plan import Plan
+from reiterate.parse.mend import NUL, RAW, is_fit, mend
+from reiterate.parse.plan import Plan, documents
 from reiterate.parse.query import query
 from reiterate.parse.scan import Scan, fields_of_sample, notices_others
-from reiterate.shape import CustomFields
+from reiterate.parse.types import Kind
 from reiterate.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from reiterate.catalog.model import Table
@@ -50,12 +50,18 @@ MEMORY_LIMIT = "300MB"
 LINES_AT_ONCE = 100
 """A line may have 16 MB."""
 
+VALUES_AT_A_TIME = 1_000
+
 LARGE_BYTES = 16_000_000
 """After a file of more bytes the memory is worth freeing."""
 
 
 class Unfit(Exception):
-    """Rows hold what other databases do not take."""
+    """Rows hold what other databases do not take, in *fields* NaN or infinities where no number can stand."""
+
+    def __init__(self, fields: frozenset[str] = frozenset()) -> None:
+        super().__init__(*fields)
+        self.fields = fields
 
 
 class Unforeseen(Exception):
@@ -171,14 +177,23 @@ class Parser:
         return self._mending(raw, known, most_columns)
 
     def _mending(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
+        finite: frozenset[str] = frozenset()
         try:
             return self._hoping(raw, known, most_columns) or self._parse(raw, raw.path, known, most_columns)
         except duckdb.OutOfMemoryException:
             raise
-        except (duckdb.Error, Unfit):  # perhaps because of characters that databases do not take
-            mended = raw.path.with_suffix(".mended.ndjson")
-            mend(raw.path, mended, finite=raw.task.shape.custom_fields is CustomFields.JSON)
-            return self._parse(raw, mended, known, most_columns)
+        except Unfit as error:
+            finite = error.fields
+        except duckdb.Error:  # perhaps because of characters that databases do not take
+            pass
+        mended = raw.path.with_suffix(".mended.ndjson")
+        while True:
+            mend(raw.path, mended, finite=finite, documents=documents(raw.task.table))
+            try:
+                return self._parse(raw, mended, known, most_columns)
+            except Unfit as error:
+                # which are to be finite shows only when all is mended besides
+                finite |= error.fields
 
     def _hoping(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch | None:
         """Parse a large file in the hope that its first rows have all fields; return None if that may not be so."""
@@ -210,6 +225,7 @@ class Parser:
 
         :raises duckdb.Error: when a row has another field than was *hoped_for*, among other reasons
         :raises Unforeseen: when a row of such a file may be no object
+        :raises Unfit: when values are to be mended
         """
         table, shape = raw.task.table, raw.task.shape
         needed = table.needed
@@ -219,13 +235,15 @@ class Parser:
         look = self._looks.look(
             self._database, table, path, plan, fields, others={*every} - {*fields} if hoped_for is not None else None
         )
-        if path == raw.path and (unfit or look.unfit):
-            raise Unfit
         if hoped_for is not None and look.cursor_range is None:
             # DuckDB reads null as an object without fields
             raise Unforeseen
+        if path == raw.path and (unfit or self._has_unfit(path, plan, look.kinds)):
+            raise Unfit
         contents = None if look.distinct else self._contents(raw.task, path, fields)
         settled, discarded = plan.settle(look.kinds, by_content=contents is not None)
+        if not_finite := plan.not_finite(look.kinds, settled):
+            raise Unfit(not_finite)
         repeated = None if look.distinct else self._repeated(table, path, fields, contents)
         return Batch(
             raw=raw,
@@ -274,6 +292,18 @@ class Parser:
                 written |= contents.keys()
                 some = lines.fetchmany(LINES_AT_ONCE)
         return target
+
+    def _has_unfit(self, path: Path, plan: Plan, kinds: Mapping[str, Kind]) -> bool:
+        """Return whether a value that seemed to be unfit is."""
+        suspected = [field for field, kind in kinds.items() if kind & Kind.UNFIT]
+        scan = Scan(path, dict.fromkeys(suspected, "JSON"))
+        for field in suspected:
+            text, condition = plan.suspected(field, scan.json(field))
+            values = self._database.execute(f"SELECT {text} FROM {scan.source} WHERE {condition}")
+            while some := values.fetchmany(VALUES_AT_A_TIME):
+                if not all(is_fit(value) for (value,) in some):
+                    return True
+        return False
 
     def _repeated(self, table: Table, path: Path, fields: Sequence[str], contents: Path | None) -> Path | None:
         """Write the hashes of identities that several rows share to a file; return it if there are any."""

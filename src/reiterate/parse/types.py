@@ -11,6 +11,7 @@ from enum import IntFlag
 
 from reiterate.catalog.model import Type, Wire
 from reiterate.parse.mend import NUL
+from reiterate.sql import name
 
 LONGEST_INSTANT = 64
 """No instant is spelled in more characters."""
@@ -33,8 +34,19 @@ QUOTE = '"'
 CONTROL = r"\u00"
 """How a control character begins in the JSON text of a value, the common ones apart: NUL and separators among them."""
 
-NOT_FINITE = r"[\[:,]\s*-?(NaN|Inf)"
-"""Where a number that is none may stand in an object or array."""
+NOT_FINITE = r"-?(?i:nan|inf(inity)?)"
+BEYOND = r"-?[0-9.]*([0-9][eE][+-]?[0-9]{5,}|[0-9]{1000}[0-9.eE+-]*)"
+REFUSED = rf"(^|[\[:,])\s*({NOT_FINITE}|{BEYOND})\s*($|[,\]}}])"
+"""
+Numbers that some database refuses in an object or array, or in a column of JSON: those that are none, and those that
+``jsonb`` may not hold with all their digits. In a string there may seem to be one.
+"""
+
+DANGLING = r",\s*[\]}]"
+"""A comma that DuckDB takes, and nobody else."""
+
+MANY = 5_000
+"""As many objects and arrays may be nested too deeply for some database."""
 
 
 class Kind(IntFlag):
@@ -55,7 +67,9 @@ class Kind(IntFlag):
     DATE = 256
     """a text that names a day"""
     UNFIT = 512
-    """an object or array in which numbers seem to be that JSON does not know"""
+    """beside JSON: there seems to be something inside that some database refuses, or loses"""
+    NOT_FINITE = 1024
+    """beside a double: no number, or an infinity"""
 
 
 TEXTS = Kind.TEXT | Kind.TIMESTAMP | Kind.DATE
@@ -103,14 +117,15 @@ def kind(j: str, *, text: bool = True) -> str:
         {kind_of_text}
         WHEN {_nested(j)} THEN {Kind.JSON:d} + {unfit(j)}
         WHEN {_begins(j, "t")} OR {_begins(j, "f")} THEN {Kind.BOOLEAN:d}
-        WHEN {_begins(j, "n")} THEN 0
+        WHEN {j}::VARCHAR = 'null' THEN 0
         WHEN contains({j}, '.') AND isfinite(TRY_CAST({j}::VARCHAR AS DOUBLE)) THEN {Kind.DOUBLE:d}
         WHEN regexp_full_match({j}, '-?[0-9]+') THEN CASE
-            WHEN TRY_CAST({j}::VARCHAR AS BIGINT) IS NULL THEN {Kind.JSON:d}
+            WHEN TRY_CAST({j}::VARCHAR AS BIGINT) IS NULL THEN {Kind.JSON:d} + {_beyond(j)}
             WHEN TRY_CAST({j}::VARCHAR AS BIGINT) BETWEEN -{EXACT_DOUBLE} AND {EXACT_DOUBLE} THEN {Kind.INTEGER:d}
             ELSE {Kind.WIDE_INTEGER:d} END
-        WHEN isfinite(TRY_CAST({j} AS DOUBLE)) OR NOT regexp_matches({j}, '[0-9]') THEN {Kind.DOUBLE:d}
-        ELSE {Kind.JSON:d}
+        WHEN NOT regexp_matches({j}, '[0-9]') THEN {Kind.DOUBLE | Kind.NOT_FINITE:d}
+        WHEN isfinite(TRY_CAST({j} AS DOUBLE)) THEN {Kind.DOUBLE:d}
+        ELSE {Kind.JSON:d} + {_beyond(j)}
         END)"""
 
 
@@ -134,12 +149,58 @@ def _nested(j: str) -> str:
     return f"({_begins(j, '{')} OR {_begins(j, '[')})"
 
 
-def unfit(j: str) -> str:
-    """Return the kind ``UNFIT`` for an object or array in which numbers seem to be that JSON does not know; else 0."""
+def unfit(j: str, wire: Wire = Wire.PLAIN) -> str:
+    """
+    Return the kind ``UNFIT`` for JSON in which there seems to be what some database refuses, or loses; else 0.
+
+    Of JSON inside a string that fits, only keys that stand twice are not known yet.
+    """
+    if wire is Wire.JSON_TEXT:
+        bare = f"({j}->>'$')"
+        return f"(CASE WHEN {_plain_document(bare)} THEN 0 ELSE {Kind.UNFIT:d} END)"
     return f"""(CASE
-        WHEN NOT contains({j}, 'NaN') AND NOT contains({j}, 'Inf') THEN 0
-        WHEN {_nested(j)} AND regexp_matches({j}, '{NOT_FINITE}') THEN {Kind.UNFIT:d}
-        ELSE 0 END)"""
+        WHEN regexp_matches({j}, '{REFUSED}') THEN {Kind.UNFIT:d}
+        WHEN NOT {_nested(j)} THEN 0
+        WHEN {_openings(j)} > {MANY} THEN {Kind.UNFIT:d}
+        WHEN {_plain(j)} THEN 0
+        ELSE {Kind.UNFIT:d} END)"""
+
+
+def not_finite(j: str) -> str:
+    """Return the kind ``NOT_FINITE`` for a number that is none, or infinite; else 0."""
+    return f"(CASE WHEN regexp_full_match({j}, '{NOT_FINITE}') THEN {Kind.NOT_FINITE:d} ELSE 0 END)"
+
+
+def _beyond(j: str) -> str:
+    """Return the kind ``UNFIT`` for a number that some database refuses; else 0."""
+    return f"(CASE WHEN regexp_matches({j}, '{REFUSED}') THEN {Kind.UNFIT:d} ELSE 0 END)"
+
+
+def _openings(j: str) -> str:
+    return f"CASE WHEN strlen({j}) > {2 * MANY} THEN {_times(j, '[')} + {_times(j, '{')} ELSE 0 END"
+
+
+def _times(j: str, text: str) -> str:
+    """Return how often a text of ASCII characters stands in another."""
+    return f"(strlen({j}) - strlen(replace({j}, '{text}', ''))) // {len(text)}"
+
+
+def _plain(j: str) -> str:
+    """
+    Return whether it is certain that no object has a key twice, in *j* or inside: true of most.
+
+    That is so if its own keys differ, or those of its items, and are as many as there are colons behind quotes.
+    """
+    keys = _times(j, QUOTE + ":")
+    one = name("a value")  # no field's column has this name, which would come first
+    of_items = f"list_transform(json_extract({j}, '$[*]'), lambda {one}: list_unique(json_keys({one})))"
+    return f"(NOT contains({j}, '{{') OR list_unique(json_keys({j})) = {keys} OR list_sum({of_items}) = {keys})"
+
+
+def _plain_document(s: str) -> str:
+    """Return the same for a text that is JSON, if it is; there may be something between a quote and a colon."""
+    apart = f"regexp_matches({s}, '{QUOTE}\\s')"
+    return f"(CASE WHEN NOT json_valid({s}) THEN true WHEN {apart} THEN false ELSE {_plain(s)} END)"
 
 
 def fits(j: str, type_: Type, wire: Wire) -> str:
@@ -148,13 +209,10 @@ def fits(j: str, type_: Type, wire: Wire) -> str:
     bare = f"({j}->>'$')"
     match type_, wire:
         case Type.JSON, Wire.JSON_TEXT:
-            # a text without those letters needs no closer look
-            strange = f"contains({j}, 'u0000') OR contains({j}, 'NaN') OR contains({j}, 'Inf')"
-            fine = f"NOT contains({bare}, '{NUL}') AND NOT regexp_matches({bare}, '{NOT_FINITE}')"
             return f"""(CASE
                 WHEN NOT {text} THEN coalesce({j}::VARCHAR <> 'null', false)
-                WHEN {strange} THEN json_valid({bare}) AND {fine}
-                ELSE json_valid({bare}) END)"""
+                WHEN NOT json_valid({bare}) THEN false
+                ELSE {_sound(bare)} END)"""
         case Type.JSON, _:
             return f"coalesce({j}::VARCHAR <> 'null', false)"
         case Type.TEXT, _:
@@ -173,6 +231,13 @@ def fits(j: str, type_: Type, wire: Wire) -> str:
             return f"(CASE WHEN {text} THEN {day(bare)} IS NOT NULL ELSE false END)"
         case _:
             return f"(NOT {text} AND {kind(j, text=False)} & {HOLDS[type_]:d} <> 0)"
+
+
+def _sound(s: str) -> str:
+    """Return whether every database holds a valid JSON text as it is."""
+    return f"""(CASE
+        WHEN contains({s}, '{NUL}') OR regexp_matches({s}, '{REFUSED}|{DANGLING}') THEN false
+        ELSE {_openings(s)} <= {MANY} END)"""
 
 
 def surely(j: str, type_: Type, wire: Wire) -> str | None:
@@ -207,8 +272,7 @@ def clearly(j: str, s: str, type_: Type, wire: Wire) -> str:
             plain = f"coalesce(strlen({j}) - strlen({s}), 2) = 2"
             return f"CASE WHEN {plain} THEN true ELSE {text} AND NOT contains({s}, chr(0)) END"
         case Type.JSON, Wire.JSON_TEXT:
-            odd = f"CASE WHEN contains({s}, 'NaN') OR contains({s}, 'Inf') THEN regexp_matches({s}, '{NOT_FINITE}') END"
-            return f"({text} AND NOT contains({s}, '{NUL}') AND NOT coalesce({odd}, false))"
+            return f"({text} AND {_sound(s)} AND {_plain_document(s)})"
         case _:
             fine = f"{fits(j, type_, wire)} AND {unfit(j)} = 0 AND NOT contains({j}, '{NUL}')"
             return surely(j, type_, wire) or f"CASE WHEN {j} IS NOT NULL THEN {fine} END"
@@ -237,24 +301,43 @@ def instant(s: str) -> str:
     """
     Return the instant that a text names with its offset, as events have it or in ISO form; else null.
 
-    Instants before the year 1 and after 9999, in UTC, count as none: most programs cannot hold them.
+    Instants before the year 1 and after 9999, in UTC, count as none: most programs cannot hold them. So do texts that
+    only resemble one: hour 24, second 60, an offset of a day and more, other spaces.
     """
     fraction = r"\.\d{1,6}0*"
-    iso = rf"\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:\d\d({fraction})? ?(Z|[+-]\d\d:?\d\d)"
+    clock = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+    offset = r"Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?"
+    iso = rf"\d{{4}}-\d\d-\d\d[T ]{clock}({fraction})? ?({offset})"
     # some are exported with a second fraction, of nothing (FACTS.md 7.2)
-    mangled = rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{fraction})\.0+Z"
-    utc = f"regexp_matches({s}, '(Z|[+-]00:?00)$')"
-    # a year in fewer digits is not read as one
-    held = (
-        f"substring({s}, 8, 1) = '-' AND ({s} BETWEEN '0001-01-02' AND '9999-12-31' "
-        f"OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
-    )
+    mangled = rf"(\d{{4}}-\d\d-\d\dT{clock}{fraction})\.0+Z"
     return (
-        f"CASE WHEN {held} THEN coalesce(try_strptime({s}, '{USUAL_INSTANT}'), "
+        rf"CASE WHEN NOT coalesce({_of_years_1_to_9999(s)}, false) THEN NULL WHEN regexp_full_match({s}, '{iso}') "
+        rf"THEN TRY_CAST(regexp_replace({s}, ' ([Z+-])', '\1') AS TIMESTAMPTZ) "
+        f"WHEN regexp_full_match({s}, '{mangled}') "
+        rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END"
+    )
+
+
+def instant_of_identity(s: str) -> str:
+    """Return the same as identities of events have it, which never change: what resembles an instant counts as one."""
+    fraction = r"\.\d{1,6}0*"
+    iso = rf"\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:\d\d({fraction})? ?(Z|[+-]\d\d:?\d\d)"
+    mangled = rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d{fraction})\.0+Z"
+    return (
+        f"CASE WHEN {_of_years_1_to_9999(s)} THEN coalesce(try_strptime({s}, '{USUAL_INSTANT}'), "
         rf"CASE WHEN regexp_full_match({s}, '{iso}') "
         rf"THEN TRY_CAST(regexp_replace({s}, ' ([Z+-])', '\1') AS TIMESTAMPTZ) "
         f"WHEN regexp_full_match({s}, '{mangled}') "
         rf"THEN TRY_CAST(regexp_replace({s}, '{mangled}', '\1Z') AS TIMESTAMPTZ) END) END"
+    )
+
+
+def _of_years_1_to_9999(s: str) -> str:
+    # a year in fewer digits is not read as one
+    utc = f"regexp_matches({s}, '(Z|[+-]00:?00)$')"
+    return (
+        f"substring({s}, 8, 1) = '-' AND ({s} BETWEEN '0001-01-02' AND '9999-12-31' "
+        f"OR ({s} BETWEEN '0001' AND '9999-12-31T24' AND {utc}))"
     )
 
 
@@ -265,8 +348,10 @@ def instant_in(j: str) -> str:
 
 def usual_instant_in(j: str) -> str:
     """Return the instant that a text names in the most usual spelling, as JSON text; else null."""
-    usual = f"substring({j}, 9, 1) = '-' AND {j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
-    return f"""CASE WHEN {usual} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END"""
+    # two spaces would be read as one, hour 24 as the next day
+    usual = f"""{j} LIKE '"____-__-__ __:__:__ +00:00"' AND NOT contains({j}, '  ') AND substring({j}, 13, 2) < '24'"""
+    held = f"{j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
+    return f"""CASE WHEN {usual} AND {held} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END"""
 
 
 def day(s: str) -> str:

@@ -48,12 +48,6 @@ MOST_COLUMNS = 330
 The 8,160 bytes of a row hold no more: values of up to 24 bytes are not moved out of it, however many there are.
 """
 
-BEYOND_NUMERIC = "[0-9][eE][+-]?[0-9]{5,}"
-"""Numbers that ``jsonb`` refuses, for it keeps every digit: at most 131,072 of them."""
-
-NOT_FINITE = r"[:\[,]\s*-?(NaN|Infinity)"
-"""Numbers that JSON does not know; they may stand in an object of several fields."""
-
 
 class PostgresSink(ServerSink):
     """
@@ -334,9 +328,5 @@ def _as_text(column: Column) -> str:
     match column.type:
         case Type.TIMESTAMP | Type.DATE:
             return f"CASE WHEN year({name}) < 1 THEN replace({text}, ' (BC)', '') || ' BC' ELSE {text} END"
-        case Type.JSON:
-            refused = BEYOND_NUMERIC if column.field else f"{BEYOND_NUMERIC}|{NOT_FINITE}"
-            beyond = f"regexp_matches({text}, {sql.literal(refused)})"
-            return f"CASE WHEN {beyond} THEN to_json({text}) ELSE {name} END"
         case _:
             return name
