@@ -19,6 +19,8 @@ import socks
 from urllib3 import exceptions
 
 from reiterate import exact_json
+from reiterate.api.bodies import NotAnAnswer
+from reiterate.api.lines import is_error
 from reiterate.errors import (
     BrokenAnswer,
     ExportCut,
