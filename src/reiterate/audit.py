@@ -78,7 +78,10 @@ def with_ledger(table: Table, sink: Sink, ledger: Ledger) -> Verified:
         problems.append(
             f"{claimed} reads were noted at a time that has not come, by a clock that was ahead; a sync reads again"
         )
-    return Verified(table, state.rows, tuple(problems))
+    notes = (
+        (f"{rejected} rows were rejected, see _reiterate_rejected_rows",) if (rejected := sink.rejected(table)) else ()
+    )
+    return Verified(table, state.rows, tuple(problems), notes)
 
 
 def _advice(table: Table, scope: Window | Part) -> str:

@@ -21,6 +21,7 @@ The groups say what the runner does next::
     │   └── Unreachable          Iterable did not answer, retries included
     ├── TransientError           never leaves ``api/``; after the last try it becomes a SourceError
     ├── LoadError                the destination refused a load; nothing of it was kept
+    │   ├── RowsRefused          some rows, for their data; they are looked for, and the others loaded
     │   ├── SchemaFrozen         rows would change the columns of a table that is to stay as it is
     │   ├── MostRowsGone         a read would take most rows of a table; a person decides
     │   ├── DestinationBusy      another process holds the destination
@@ -205,6 +206,10 @@ class LoadError(ReiterateError):
     """The destination refused a load."""
 
     hint = "Nothing of this load was kept; the next sync loads it again."
+
+
+class RowsRefused(LoadError):
+    """The destination refused rows for their data."""
 
 
 class SchemaFrozen(LoadError):

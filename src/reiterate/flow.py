@@ -170,6 +170,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class RejectedRow:
+    """A row that a destination refused: its columns as JSON *text*, without nulls, a *digest* of that, and why."""
+
+    text: str
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """
     The typed rows of one task: a DuckDB query over its raw file, not yet run, with *columns* in order.
@@ -197,6 +206,8 @@ class Batch:
     """
     discarded: tuple[Column, ...] = ()
     """columns that these rows would have added, had their table's schema not been closed"""
+    rejected: tuple[RejectedRow, ...] = ()
+    """rows of the raw file that the destination refused, and that are not among these"""
 
     @property
     def task(self) -> Task:
@@ -242,6 +253,12 @@ class Loaded:
     discarded: tuple[Column, ...] = ()
     """columns that were not added, by the table's schema policy"""
     joined: tuple[Task, ...] = ()
+    rejected: int = 0
+    """rows that the destination refused for their data; they stand in ``_reiterate_rejected_rows``"""
+    newly_rejected: int = 0
+    """those of them that did not stand there yet"""
+    reason: str = ""
+    """why the first of them was refused"""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -393,6 +410,10 @@ class TableSummary:
     new_columns: tuple[Column, ...] = ()
     discarded: frozenset[Column] = frozenset()
     errors: tuple[ReiterateError, ...] = ()
+    rejected: int = 0
+    newly_rejected: int = 0
+    reason: str = ""
+    """why the first row was rejected that was not before"""
     skipped: ReiterateError | None = None
     """why the project, or the key, does not have it"""
 

@@ -44,6 +44,8 @@ class Fact:
     requests: int
     seconds: float
     lane: str
+    rejected: int = 0
+    """rows that the destination refused"""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from reiterate import joining, planner
+from reiterate import joining, planner, rejecting
 from reiterate.api import limit_of
 from reiterate.errors import (
     HOPELESS,
@@ -358,7 +358,8 @@ def load(
             batch = parser.parse(raw, sink.columns(task.table), most_columns=sink.most_columns)
             if len(raws) > 1 and not parser.apart(batch, raws):
                 return Failed(task, SourceError("Windows that were read by themselves hold the same rows."))
-            loaded = batch, (yield from patiently(partial(sink.load, batch, _fact(batch, run_id)), task, pacer))
+            load_them = partial(rejecting.load, sink, batch, _fact(batch, run_id), parser.pieces)
+            loaded = batch, (yield from patiently(load_them, task, pacer))
         batch, outcome = loaded
     except LockLost:
         raise
@@ -382,6 +383,9 @@ def load(
         load_seconds=time.monotonic() - began,
         new_columns=outcome.new_columns,
         discarded=batch.discarded,
+        rejected=len(outcome.rejected),
+        newly_rejected=outcome.newly_rejected,
+        reason=next((row.reason for row in outcome.rejected), ""),
         joined=tuple(each.task for each in raws) if len(raws) > 1 else (),
     )
 

@@ -71,6 +71,8 @@ class Tally:
     def status(self) -> Status:
         if not any(summary.errors for summary in self.summaries):
             nothing = self.summaries and all(summary.skipped for summary in self.summaries)
+            if any(summary.newly_rejected for summary in self.summaries):
+                return Status.PARTIAL
             return Status.FAILED if nothing else Status.SUCCEEDED
         errors = [error for summary in self.summaries for error in summary.errors]
         # what the brake held was read, and a person decides
@@ -92,4 +94,7 @@ def _with(so_far: TableSummary, event: Loaded) -> TableSummary:
         seconds=so_far.seconds + event.seconds,
         discarded=so_far.discarded | {*event.discarded},
         new_columns=so_far.new_columns + event.new_columns,
+        rejected=so_far.rejected + event.rejected,
+        newly_rejected=so_far.newly_rejected + event.newly_rejected,
+        reason=so_far.reason or event.reason * bool(event.newly_rejected),
     )

@@ -111,6 +111,9 @@ def as_dict(event: Event) -> dict[str, Any]:
                 "load_seconds": round(event.load_seconds, 3),
                 "new_columns": [column.name for column in event.new_columns],
                 "discarded": [column.name for column in event.discarded],
+                "rejected": event.rejected,
+                "newly_rejected": event.newly_rejected,
+                "reason": event.reason or None,
             }
         case Refreshed(_, rows, before):
             return said | {"rows": rows, "before": before}
@@ -180,6 +183,7 @@ def _line(event: Event) -> str:
                 f"{words.size(event.size_bytes)} in {words.duration(event.seconds)}"
                 + (f"; new columns: {_names(event.new_columns)}" if event.new_columns else "")
                 + (f"; left out: {_names(event.discarded)}" if event.discarded else "")
+                + (f"; {words.number(event.rejected)} rejected: {event.reason}" if event.rejected else "")
             )
         case Refreshed(task, rows, before):
             return f"{task.table.name}: read anew, {words.number(rows)} rows in place of {words.number(before)}"
@@ -353,6 +357,8 @@ def summary(event: RunFinished, console: Console) -> None:
         )
     console.print(grid)
     for one in event.tables:
+        if one.rejected:
+            console.print(_rejected(one), markup=False)
         if one.new_columns:
             console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}", markup=False)
         if one.discarded:
@@ -382,3 +388,11 @@ _STATUS = {
     Status.FAILED: "Nothing could be read.",
     Status.STOPPED: "Stopped. What was committed stays; run the same command to go on.",
 }
+
+
+def _rejected(one: TableSummary) -> str:
+    rows = f"{words.number(one.rejected)} rows were rejected by the destination"
+    if not one.newly_rejected:
+        return f"{one.table.name}: {rows}, as before; they stand in _reiterate_rejected_rows"
+    new = f"{words.number(one.newly_rejected)} for the first time; the first: {one.reason}"
+    return f"{one.table.name}: {rows}, {new}. They stand in _reiterate_rejected_rows, and are tried again."

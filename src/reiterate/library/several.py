@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reiterate import rejecting
 from reiterate.ledger import common
 from reiterate.parse import Parser
 
@@ -73,9 +75,20 @@ class Several:
             here = batch
             if sink is not self._first:
                 here = self._parser.parse(batch.raw, columns, most_columns=sink.most_columns)
-            self._outcomes.append(sink.load(here, fact))
+            self._outcomes.append(rejecting.load(sink, here, fact, self._parser.pieces))
         self._fact = None
-        return self._outcomes[0]
+        most = max(self._outcomes, key=lambda outcome: outcome.newly_rejected)
+        return replace(self._outcomes[0], rejected=most.rejected, newly_rejected=most.newly_rejected)
+
+    @property
+    def rolls_back(self) -> bool:
+        return False  # each by itself does
+
+    def try_out(self, batch: Batch) -> None:
+        self._first.try_out(batch)
+
+    def rejected(self, table: Table) -> int:
+        return max(sink.rejected(table) for sink in self._sinks)
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         removed, *_ = [sink.retain(table, parts) for sink in self._sinks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reiterate.parse.columns import first_columns
+from reiterate.parse.pieces import Pieces
 from reiterate.parse.relation import Parser
 
-__all__ = ["Parser", "first_columns"]
+__all__ = ["Parser", "Pieces", "first_columns"]

@@ -31,6 +31,7 @@ from reiterate.parse import identity, supposed
 from reiterate.parse.apart import apart
 from reiterate.parse.look import WIDE, Looks
 from reiterate.parse.mend import NUL, RAW, is_fit, mend
+from reiterate.parse.pieces import Pieces
 from reiterate.parse.plan import Plan, documents
 from reiterate.parse.query import query
 from reiterate.parse.scan import Scan, fields_of_sample, notices_others
@@ -167,6 +168,10 @@ class Parser:
     def apart(self, batch: Batch, raws: Sequence[RawFile]) -> bool:
         """Return whether it is sure that no row of one of *raws*, which are *batch* together, is a row of another."""
         return apart(self._database, batch, raws)
+
+    def pieces(self, batch: Batch) -> Pieces:
+        """Return the rows of *batch* one by one."""
+        return Pieces(self._database, batch)
 
     def _with_room(self, raw: RawFile, known: tuple[Column, ...], most_columns: int | None) -> Batch:
         """Parse *raw* with all processors; with one if there is no memory for what several have under way."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Batch, Column, Job, Part, Status
+    from reiterate.flow import Batch, Column, Job, Part, RejectedRow, Status
     from reiterate.ledger import Fact, Ledger, Refusal
     from reiterate.windows import Window
 
@@ -24,6 +24,9 @@ class Outcome:
     changed: int
     removed: int
     new_columns: tuple[Column, ...]
+    rejected: tuple[RejectedRow, ...] = ()
+    newly_rejected: int = 0
+    """those that were not on record"""
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,26 @@ class Sink(Protocol):
         Write the rows of *batch* as its task says, and *fact* with them.
 
         :raises MostRowsGone: when it would take most rows of a table, and that many are not accepted
-        :raises LoadError: when the destination refuses; nothing of the batch is kept then
+        :raises RowsRefused: when it refuses them for their data; nothing of the batch is kept then
+        :raises LoadError: when the destination refuses for another reason; the same
         :raises HeldUp: when the same load may pass in a while; nothing is kept, or that load knows that all was
         :raises LockLost: when another process has taken over, as each method that changes something
         :raises SpoolError: when the raw file changed under the load; the same
         """
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether a transaction takes back all that a load does, so that it can be tried out."""
+
+    def try_out(self, batch: Batch) -> None:
+        """
+        Write the rows of *batch*, and undo it.
+
+        :raises LoadError: as :meth:`load`
+        """
+
+    def rejected(self, table: Table) -> int:
+        """Return how many rows of *table* were refused and never loaded since."""
 
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         """

@@ -37,9 +37,10 @@ from reiterate.errors import ConnectionLost, LoadError, SettingsError, TableLock
 from reiterate.secret import HIDDEN
 from reiterate.sinks import holders, keys, people
 from reiterate.sinks.dialects import DIALECTS, Dialect, Merging
+from reiterate.sinks.duckdb import REFUSES_DATA
 from reiterate.sinks.lease import LeasedSink
 from reiterate.sinks.relational import EPOCH, FRESH, OWN_TABLES, names_in
-from reiterate.sinks.server import ServerSink
+from reiterate.sinks.server import ServerSink, refuses_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -265,7 +266,7 @@ class DltSink(ServerSink, LeasedSink):
         if self._is_lost(error):
             self._broken = True
             return ConnectionLost(**given)
-        return LoadError(**given)
+        return super()._refusal(error, **facts)
 
     def _do(self, statement: str) -> int:
         """Do a statement; not every warehouse tells how many rows it touched, so nobody is told."""
@@ -362,6 +363,26 @@ class DltSink(ServerSink, LeasedSink):
                     self._drop_table(table)
         finally:
             self._seen, self._dropped = {}, None
+
+    def try_out(self, batch: Batch) -> None:
+        try:
+            with self._staged(batch) as self._held:
+                super().try_out(batch)
+        except self.ERRORS as error:
+            raise self._refusal(error, table=batch.task.table.name, part=batch.task.scope) from error
+        finally:
+            self._held = None
+
+    def _local_rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._query(query, 1).fetchall()
+
+    def _refuses_data(self, error: Exception) -> bool:
+        """Return whether the driver says so: by its SQLSTATE, or, as DuckDB's, by its class."""
+        return any(isinstance(cause, REFUSES_DATA) or refuses_data(_sqlstate(cause)) for cause in _causes(error))
+
+    def _check_deferred(self) -> None:
+        if self._dialect.name == "postgres":
+            self._live.execute_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def _reason(self, error: Exception) -> str:
         *_, cause = _causes(error)
@@ -575,6 +596,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _codes(error: BaseException) -> set[str | None]:
     """Return what PostgreSQL and its kin call what happened."""
     return {getattr(cause, "pgcode", None) for cause in _causes(error)}
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of a driver's error, whatever the driver calls it."""
+    states = (getattr(error, name, None) for name in ("sqlstate", "pgcode"))
+    return next((state for state in states if isinstance(state, str)), None)
 
 
 def _plain(value: object) -> object:

@@ -33,6 +33,9 @@ RESTING = "60MB"
 
 LARGE_BYTES = 16_000_000
 
+REFUSES_DATA = (duckdb.ConstraintException, duckdb.ConversionException, duckdb.OutOfRangeException)
+"""What DuckDB raises if it refuses rows for their data."""
+
 WIDE = 100
 """More columns are written by one thread, and merged in steps: what else is under way does not fit into the memory."""
 
@@ -196,6 +199,13 @@ class DuckDBDatabase(RelationalSink):
             added, changed = added + of_slice[0], changed + of_slice[1]
         self._do("DROP TABLE slice")
         return added, changed
+
+    def _local_rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._rows(query)
+
+    def _refuses_data(self, error: Exception) -> bool:
+        # a constraint may be checked when all is committed
+        return isinstance(error, REFUSES_DATA) or "constraint" in first_line(error).lower()
 
     def _us(self, expression: str) -> str:
         return f"epoch_us({expression})"

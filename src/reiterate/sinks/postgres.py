@@ -18,7 +18,7 @@ from reiterate.errors import ConnectionLost, LoadError, SettingsError, TableLock
 from reiterate.sinks import holders
 from reiterate.sinks.fence import Fence, set_up
 from reiterate.sinks.relational import first_line, names_in, names_of
-from reiterate.sinks.server import ServerSink
+from reiterate.sinks.server import ServerSink, refuses_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -308,6 +308,15 @@ class PostgresSink(ServerSink):
                 while chunk := rows.read(CHUNK_BYTES):
                     copy.write(chunk)
             return cursor.rowcount
+
+    def _local_rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._query(query, 1).fetchall()
+
+    def _refuses_data(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.Error) and refuses_data(error.sqlstate)
+
+    def _check_deferred(self) -> None:
+        self._do("SET CONSTRAINTS ALL IMMEDIATE")
 
     def _us(self, expression: str) -> str:
         return f"(extract(epoch FROM {expression}) * 1000000)::BIGINT"

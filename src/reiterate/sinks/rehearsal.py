@@ -67,6 +67,16 @@ class Rehearsal:
             return Outcome(0, 0, 0, tuple(column for column in batch.columns if not table.knows(column.field)))
         return Outcome(0, 0, 0, tuple(column for column in batch.columns if column not in there))
 
+    @property
+    def rolls_back(self) -> bool:
+        return False
+
+    def try_out(self, batch: Batch) -> None:
+        """Try nothing."""
+
+    def rejected(self, table: Table) -> int:
+        return self._sink.rejected(table) if self._sink else 0
+
     def retain(self, table: Table, parts: Collection[Part]) -> int:
         return self.rehearse_retain(table, parts)
 

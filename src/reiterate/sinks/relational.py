@@ -20,13 +20,14 @@ import duckdb
 
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFields, ByFirst, KeyedValues, ListMembers, PerParent, Type
-from reiterate.errors import ConnectionMismatch, LoadError
+from reiterate.errors import ConnectionMismatch, LoadError, RowsRefused
 from reiterate.flow import Column, Job, Part, Status, Write
 from reiterate.ledger import IN_DOUBT, Fact, Ledger, Refusal
-from reiterate.sinks import dataset_format, keys, people
+from reiterate.sinks import dataset_format, keys, people, rejections
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
 from reiterate.sinks.doubled import Doubled
+from reiterate.sinks.rejections import REJECTED
 from reiterate.sinks.spools import RawFiles
 from reiterate.windows import Window
 
@@ -71,6 +72,7 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
         "requests": Type.BIGINT,
         "seconds": Type.DOUBLE,
         "lane": Type.TEXT,
+        "rejected": Type.BIGINT,
     },
     COLUMNS: {
         "table_name": Type.TEXT,
@@ -95,6 +97,7 @@ OWN_TABLES: Mapping[str, Mapping[str, Type]] = {
         "refused_at": Type.TIMESTAMP,
         "reason": Type.TEXT,
     },
+    REJECTED: rejections.COLUMNS,
     FORMAT_VERSION: {"format": Type.BIGINT, "reiterate_version": Type.TEXT, "since": Type.TIMESTAMP},
 }
 """
@@ -136,6 +139,10 @@ class Kept:
         return f"{sql.literal(self.at.astimezone(UTC).date())}::DATE"
 
 
+class _Undone(Exception):
+    """A load was tried out."""
+
+
 class RelationalSink(ABC):
     """
     A schema of a database; see :class:`reiterate.sinks.Sink` for what each method promises.
@@ -163,6 +170,7 @@ class RelationalSink(ABC):
         """how many rows this process has loaded into tables that it reads anew"""
         self._unheard: dict[object, Any] = {}
         """what a transaction came to of which it is not known whether it was committed"""
+        self._tables_with_rejected: set[str] | None = None
         self._brake = Brake({})
 
     # ── what a database has of its own ───────────────────────────────────────────────────────────────────────────────
@@ -532,7 +540,9 @@ class RelationalSink(ABC):
                     self._keep(batch, fact.read_at)
                 batch.raw.check_unchanged()
                 self._note(fact, self._called(table), added, changed, removed)
-                arrived = self._unheard[fact] = Outcome(added, changed, removed, new)
+                newly_rejected = self._note_rejected(batch, fact)
+                arrived = Outcome(added, changed, removed, new, batch.rejected, newly_rejected)
+                self._unheard[fact] = arrived
         self._unheard.clear()
         self._brake.went(table, arrived.removed)
         if table.name in self._fresh:
@@ -566,12 +576,69 @@ class RelationalSink(ABC):
         ]
         return bool(self._rows(f"SELECT 1 FROM {self._name(READS)} WHERE {sql.listed(same, ' AND ')}"))
 
+    def try_out(self, batch: Batch) -> None:
+        table = batch.task.table
+        with (
+            contextlib.suppress(_Undone),
+            self._transaction(
+                self._definitions(batch), self._tables_of(table), table=table.name, part=batch.task.scope
+            ),
+        ):
+            self._write(batch)
+            if table.name not in self._fresh:
+                self._keep(batch, batch.raw.read_at)
+            self._check_deferred()
+            raise _Undone
+
+    def _check_deferred(self) -> None:  # noqa: B027 (not all check anything later)
+        """Let the database check now what it would check at the end of the transaction."""
+
+    def rejected(self, table: Table) -> int:
+        if not self._there(REJECTED):
+            return 0
+        return self._number(f"SELECT count(*) FROM {self._name(REJECTED)} WHERE table_name = {sql.literal(table.name)}")
+
+    def _note_rejected(self, batch: Batch, fact: Fact) -> int:
+        """Note the rows of *batch* that were refused, strike out those that are settled; return how many are new."""
+        table = fact.table
+        if self._tables_with_rejected is None:
+            found = self._rows(f"SELECT DISTINCT table_name FROM {self._name(REJECTED)}")
+            self._tables_with_rejected = {name for (name,) in found}
+        known = self._rejected_before(batch) if table in self._tables_with_rejected else []
+        if gone := rejections.settled(batch, known, self._local_rows):
+            digests = sql.listed(sql.literal(one.digest) for one in gone)
+            of_table = f"table_name = {sql.literal(table)}"
+            self._do(f"DELETE FROM {self._name(REJECTED)} WHERE {of_table} AND row_hash IN ({digests})")
+        digests_known = {one.digest for one in known}
+        new = [row for row in batch.rejected if row.digest not in digests_known]
+        if new:
+            start, end = (fact.window.start, fact.window.end) if fact.window else (None, None)
+            now = datetime.now(UTC)
+            rows = ((fact.run_id, table, start, end, fact.part, now, row.reason, row.text, row.digest) for row in new)
+            self._do(self._insertion(REJECTED, *rows))
+            self._tables_with_rejected.add(table)
+        return len(new)
+
+    def _rejected_before(self, batch: Batch) -> list[rejections.OnRecord]:
+        """Return the rejected rows on record that may be rows of *batch*."""
+        if not self._there(REJECTED):
+            return []
+        found = self._rows(
+            f"SELECT {sql.name('row')}, row_hash FROM {self._name(REJECTED)} WHERE {rejections.in_scope(batch)}"
+        )
+        return [rejections.OnRecord(*one) for one in found]
+
+    @abstractmethod
+    def _local_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query over those of a batch, by the DuckDB of this process."""
+
     def _note(self, fact: Fact, called: str, added: int, changed: int, removed: int) -> None:
         """Note *fact*; what was open about its window or part is settled by it."""
         bounds = (None, None) if fact.window is None else (fact.window.start, fact.window.end)
         values = (
             *(fact.run_id, called, fact.part, *bounds, fact.read_at, datetime.now(UTC)),
             *(fact.rows, added, changed, removed, fact.size_bytes, fact.requests, fact.seconds, fact.lane),
+            fact.rejected,
         )
         self._do(self._insertion(READS, values))
         of_table = f"table_name = {sql.literal(fact.table)}"
@@ -761,7 +828,9 @@ class RelationalSink(ABC):
 
     def _gone(self, batch: Batch, staged: str) -> str:
         """Return the condition that a row ``t`` of the destination is not among those of *staged*."""
-        return f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})"
+        # what is stored of rows that are refused now stays
+        spared = [f"NOT coalesce({rejections.is_row(batch, row.text, 't')}, false)" for row in batch.rejected]
+        return sql.listed([f"NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {self._same(batch)})", *spared], " AND ")
 
     def _let_rows_go(self, batch: Batch, condition: str) -> int:
         """Remove the rows ``t`` of the batch's scope that fulfil *condition*, if the brake allows; return how many."""
@@ -1073,7 +1142,7 @@ class RelationalSink(ABC):
 
     def _forget_table(self, table: str) -> None:
         self._drop_table(table)
-        for own in (READS, COLUMNS, REFUSALS, JOBS):
+        for own in (READS, COLUMNS, REFUSALS, JOBS, REJECTED):
             self._do(f"DELETE FROM {self._name(own)} WHERE table_name = {sql.literal(table)}")
 
     def _drop_table(self, table: str) -> None:
@@ -1163,10 +1232,13 @@ class RelationalSink(ABC):
         table, scope = self._all(batch.task.table.name), batch.task.scope
         columns = self._column_names(batch.task.table.name)
         same, old = self._same(batch, there=columns), self._written_before(batch, table, columns)
+        known = [
+            f"NOT coalesce({rejections.is_row(batch, one.text, 's')}, false)" for one in self._rejected_before(batch)
+        ]
         with self._recognised(batch, again=True) as staged:
             missing = self._number(
-                f"""SELECT count(*) FROM {staged} AS s
-                    WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same}){old}"""
+                f"""SELECT count(*) FROM {staged} AS s WHERE {sql.listed(known, " AND ") or "true"} AND
+                    NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {same}){old}"""
             )
             if not isinstance(scope, Window):
                 return missing, 0
@@ -1216,7 +1288,12 @@ class RelationalSink(ABC):
 
     def _refusal(self, error: Exception, **facts: Any) -> LoadError:  # noqa: ANN401 (passed on to the error)
         """Return what becomes of an error of the database."""
-        return LoadError(destination=self._shown, **facts, reason=self._reason(error))
+        refused = RowsRefused if self._refuses_data(error) else LoadError
+        return refused(destination=self._shown, **facts, reason=self._reason(error))
+
+    @abstractmethod
+    def _refuses_data(self, error: Exception) -> bool:
+        """Return whether the database refuses rows for their data."""
 
     @contextlib.contextmanager
     def _defined(self, define: Callable[[], None], tables: Collection[str]) -> Iterator[None]:  # noqa: ARG002

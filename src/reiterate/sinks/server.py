@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DATA_STATES = ("22", "23", "44", "54000", "P0001")
+"""
+How SQLSTATEs begin of what is wrong with rows: their data, a constraint, a check of a view; an entry that is too large
+for an index; and what a trigger raises.
+"""
+
+
+def refuses_data(sqlstate: str | None) -> bool:
+    """Return whether a server refuses rows for their data, by the SQLSTATE of its error."""
+    return sqlstate is not None and sqlstate.startswith(DATA_STATES)
+
+
 class ServerSink(RelationalSink):
     """A schema of a database that other machines reach, too; the spool lies below the directory of temporary files."""
 
