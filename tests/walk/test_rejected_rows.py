@@ -114,8 +114,10 @@ def test_rows_of_a_part_that_is_replaced(place: Place) -> None:
     )
 
 
-def test_more_rows_than_a_hundred(place: Place) -> None:
+@pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
+def test_more_rows_than_a_hundred(tmp_path: Path, kind: str) -> None:
     """Then the table fails with the reason, and nothing of the load stays, nor is anything rejected."""
+    place = Place(kind, tmp_path)  # by dlt a try takes a second, and here are 200
     place.load(first_read("00:00", "01:00"), click("00:10", "m0", own=1))
     place.ask("CREATE UNIQUE INDEX one ON {}email_click (own)")
     rows = [click("02:10", f"m{n}", own=1) for n in range(101)]
