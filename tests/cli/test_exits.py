@@ -116,7 +116,9 @@ def test_trying_a_destination_out() -> None:
     """`destination test` ends with 4 where it is held, with 2 where it is none, with 0 where it is one."""
     with held(FILE):
         assert 4 == reiterate("destination", "test", str(FILE)).status
+    FILE.unlink()
     assert 0 == reiterate("destination", "test", str(FILE)).status
+    assert [] == [*Path().iterdir()]
     Path("notes.txt").write_text("no database")
     assert 2 == reiterate("destination", "test", "notes.txt").status
     assert 2 == reiterate("destination", "test", "no/such/directory.duckdb").status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -163,10 +164,11 @@ STEPS = ["open: ok", "make a table and write: ok", "add a column and merge: ok",
 def test_trying_a_destination_out(kind: str, simulator: Simulator, tmp_path: Path) -> None:
     """`destination test` does what a sync does, and leaves no row and no fact; what was synced stays."""
     place = PLACES[kind](tmp_path) if kind in PLACES else tmp_path / "replica.duckdb"
-    for _ in range(2):
+    for was_there in (False, kind == "DuckDB"):
         ended = command("destination", "test", str(place))
         assert STEPS == ended.out.splitlines()[1:-1]
         assert 0 == ended.status
+        assert was_there == (tmp_path / "replica.duckdb").exists()
         sync(simulator, place)
     assert {} == replica.differences(place, simulator)
     assert [(0,)] == replica.execute(place, "SELECT count(*) FROM _reiterate_reads WHERE table_name LIKE '%probe'")
@@ -179,7 +181,13 @@ def test_trying_a_directory_out(format_: str, tmp_path: Path) -> None:
     for _ in range(2):
         ended = command("destination", "test", f"file://{tmp_path}/lake?format={format_}")
         assert STEPS == ended.out.splitlines()[1:-1]
-    assert [] == [*(tmp_path / "lake").rglob("*.parquet")]
+        assert not (tmp_path / "lake").exists()
+        (tmp_path / "lake" / "iterable").mkdir(parents=True)
+        assert (
+            STEPS == command("destination", "test", f"file://{tmp_path}/lake?format={format_}").out.splitlines()[1:-1]
+        )
+        assert [] == [*(tmp_path / "lake").rglob("*.parquet")]
+        shutil.rmtree(tmp_path / "lake")
 
 
 def test_a_user_without_rights(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,7 +62,8 @@ def try_out(
     """
     Return the destination at *url*, or named so in the file, and the steps of trying it out, done one by one.
 
-    A probe table is written, merged into, read and dropped in the dataset; the ledger's own tables stay, empty.
+    A probe table is written, merged into, read and dropped in the dataset. A file or directory that was made for it
+    goes again; elsewhere the ledger's own tables stay, empty.
 
     :raises SettingsError: when *url* or *dataset* are wrong
     """
@@ -69,6 +72,7 @@ def try_out(
 
 
 def _steps(found: Destination) -> Iterator[Step]:
+    made = _to_be_made(found)
     try:
         sink = sink_at(found)
     except ReiterateError as error:
@@ -84,6 +88,32 @@ def _steps(found: Destination) -> Iterator[Step]:
             yield Step(name, error)
         finally:
             sink.drop(PROBE)
+            # while nobody else may write there; somebody may have synced just before
+            if made and not sink.runs(1):
+                _remove(made)
+
+
+def _to_be_made(found: Destination) -> Path | None:
+    """Return the file, or the outermost directory, that is not there yet and will be; nothing where there is none."""
+    match found.kind:
+        case "duckdb":
+            return None if os.path.lexists(found.path) else found.path
+        case "file":
+            root = found.path / found.dataset
+            missing = [path for path in (root, *root.parents) if not os.path.lexists(path)]
+            return missing[-1] if missing else None
+        case _:
+            return None
+
+
+def _remove(made: Path) -> None:
+    """Remove what was made, and what stands beside it."""
+    if made.is_dir():
+        shutil.rmtree(made, ignore_errors=True)
+        return
+    for file in (made, made.with_name(f"{made.name}.wal")):
+        with contextlib.suppress(OSError):  # Windows keeps files that are open
+            file.unlink()
 
 
 def _load(sink: Sink, write: Write, rows: tuple[dict[str, Any], ...]) -> Outcome:

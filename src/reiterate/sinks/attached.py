@@ -19,7 +19,7 @@ import duckdb
 from reiterate import sql
 from reiterate.errors import DestinationBusy, SettingsError
 from reiterate.secret import HIDDEN
-from reiterate.sinks import spools
+from reiterate.sinks import making, spools
 from reiterate.sinks.duckdb import CONFIG, DuckDBDatabase
 from reiterate.sinks.lease import LeasedSink
 
@@ -99,6 +99,9 @@ def _attach(database: duckdb.DuckDBPyConnection, url: Secret, shown: str, *, rea
     database.execute(f"SET temp_directory = {sql.literal(tempfile.gettempdir())}")
     place, _, query = url.reveal().partition("?")
     options = {name: values[-1] for name, values in parse_qs(query).items()}
+    catalog = unquote(place.partition(":")[2])
+    if place.startswith("ducklake:") and ":" not in catalog and not read_only:
+        making.make(Path(catalog))
     try:
         if place.startswith("md:"):
             if token := options.get("motherduck_token"):

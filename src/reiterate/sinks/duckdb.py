@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -10,6 +11,7 @@ import duckdb
 from reiterate import sql
 from reiterate.catalog.model import ByEvent, Type
 from reiterate.errors import DestinationBusy, LoadError, LockLost, SettingsError
+from reiterate.sinks import making
 from reiterate.sinks.relational import RelationalSink, first_line, names_in
 from reiterate.sinks.spools import RawFiles
 
@@ -308,21 +310,24 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """
-    Open a file as sinks do.
+    Open a file as sinks do; one that is not there is made, unless it is only looked at.
 
     :raises SettingsError: when it cannot be opened, or is no database
+    :raises LoadError: when it cannot be made, as on a full disk
     :raises DestinationBusy: when another process has it open
     """
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112 (which raises nothing)
         raise SettingsError(
             "The directory of the destination does not exist.",
             hint="Create it, or name another file.",
             destination=path,
         )
+    if not read_only:
+        making.make(path)
     try:
         database = duckdb.connect(str(path), read_only, config=CONFIG)
     except duckdb.Error as error:
-        if "Could not set lock" in str(error) or isinstance(error, duckdb.ConnectionException):
+        if making.is_busy(error):
             raise DestinationBusy(destination=path, reason=first_line(error)) from error
         raise SettingsError(
             "The destination cannot be opened.",

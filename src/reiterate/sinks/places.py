@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reiterate.errors import SettingsError
 from reiterate.settings.model import FORMATS
 from reiterate.settings.schemes import SCHEMES
+from reiterate.sinks import making
 from reiterate.sinks.attached import AttachedSink
 from reiterate.sinks.duckdb import DuckDBSink
 from reiterate.sinks.lake import LakeSink, Local, Parquet, ledger_at
@@ -67,12 +68,12 @@ def look_at(destination: Destination) -> Iterator[Sink | None]:
 
 def _may_be_there(destination: Destination) -> bool:
     if destination.kind == "duckdb":
-        return destination.path.exists()
+        return making.is_there(destination.path)
     if destination.kind == "file":
-        return ledger_at(destination.path / destination.dataset).exists()
+        return making.is_there(ledger_at(destination.path / destination.dataset))
     # a catalog in a database server is told by words
     catalog = destination.url.removeprefix("ducklake:")
-    return destination.kind != "ducklake" or ":" in catalog or Path(catalog).exists()
+    return destination.kind != "ducklake" or ":" in catalog or making.is_there(Path(catalog))
 
 
 def _bucket(destination: Destination, **given: Any) -> Sink:  # noqa: ANN401 (passed on)
