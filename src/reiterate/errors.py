@@ -29,6 +29,7 @@ The groups say what the runner does next::
     │   └── HeldUp               the same load may pass in a while
     │       ├── TableLocked      somebody holds a lock on a table
     │       └── ConnectionLost   the connection to the destination broke
+    ├── NotEnoughMemory          the system gives no more memory, or threads
     └── Stopped                  a person or a signal asked to stop; what is committed stays
 """
 
@@ -37,6 +38,7 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar
 
+from reiterate.printable import printable
 from reiterate.secret import masked
 
 
@@ -60,7 +62,7 @@ class ReiterateError(Exception):
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name}={fact}" for name, fact in self.facts.items())
-        return " ".join(part for part in (self.what, f"({facts})" if facts else "", self.advice) if part)
+        return printable(" ".join(part for part in (self.what, f"({facts})" if facts else "", self.advice) if part))
 
 
 def _masked(fact: object) -> object:
@@ -256,6 +258,12 @@ class ConnectionLost(HeldUp):
 
     hint = "Check the network and the server; the next sync loads what is missing."
     pauses_s = (0.1, 1.0, 2.0, 4.0, 8.0)
+
+
+class NotEnoughMemory(ReiterateError):
+    """The system does not give enough memory, or threads."""
+
+    hint = "Raise the limit (ulimit -v, ulimit -u, or that of the container); what is committed stays."
 
 
 class Stopped(ReiterateError):

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict, deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
 from threading import Condition, Lock, RLock
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from reiterate.errors import BrokenAnswer, ReiterateError, SourceError, SpoolErr
 from reiterate.flow import Progress, RawFile, Started, Task, Waiting
 from reiterate.rates import Rates
 from reiterate.spool import STOPS_WITHIN_S, Spool
+from reiterate.threads import pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,8 +125,7 @@ class Readers:
         self._directory = directory
         self._meanwhile = meanwhile
         self._spool = Spool(spool_bytes, client.pacer)
-        self._threads = ThreadPool(READERS)
-        self._value_threads = ThreadPool(VALUE_READERS)
+        self._threads, self._value_threads = pools(READERS, VALUE_READERS)
         self._reports: SimpleQueue[_Ended | Event] = SimpleQueue()
         self._files = count()
         self._declared: dict[str, Mapping[str, Type]] = {}

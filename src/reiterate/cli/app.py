@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import reiterate
-from reiterate.cli import connection, demo, destination, exits, show, words
+from reiterate.cli import connection, demo, destination, exits, memory, show, words
 from reiterate.cli.exits import Exit
 from reiterate.cli.options import ConnectionCommand, Group, json_logs
 from reiterate.cli.stopping import end_on_sigterm, stoppable
-from reiterate.errors import ReiterateError
+from reiterate.errors import NotEnoughMemory, ReiterateError
 
 if TYPE_CHECKING:
     from reiterate.settings import Connection
@@ -81,7 +81,7 @@ def _connection(settings: dict[str, Any]) -> Connection:
     loaded = reiterate.settings(**settings)
     console = words.err()
     for notice in loaded.notices:
-        console.print(f"Note: {notice}", markup=False)
+        console.print(f"Note: {notice}")
     return loaded.connection
 
 
@@ -113,18 +113,20 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line; end with a status and never with a traceback for what a person can cause."""
+    memory.spare_addresses()
+    words.prepare()
     end_on_sigterm()
     try:
         status = _status()
         with suppress(BrokenPipeError):  # whoever read it has seen enough
             sys.stdout.flush()
     except OSError as error:  # as when the output goes to a disk that is full
-        words.err().print(f"Error: The output cannot be written. ({error})", markup=False)
+        words.complain(f"The output cannot be written. ({error})")
         status = Exit.NOTHING_DONE
     except KeyboardInterrupt:
         status = Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 (an interpreter that ends by itself trips over threads at work)
-        words.err().print(_unforeseen(error), markup=False)
+        words.complain(_unforeseen(error))
         status = Exit.NOTHING_DONE
     # readers may still wait for an answer that nobody wants any more; and to take all modules apart takes a while
     os._exit(status)
@@ -137,7 +139,13 @@ def _unforeseen(error: Exception) -> str:
     what = ReiterateError(
         "This failed in an unforeseen way.", hint=REPORT, reason=reason, at=f"{Path(last.filename).name}:{last.lineno}"
     )
-    return words.error(what)
+    return str(what)
+
+
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    """Return what is raised where memory ends; DuckDB has an error of its own, if it was loaded."""
+    duckdb = sys.modules.get("duckdb")
+    return (MemoryError, duckdb.OutOfMemoryException) if duckdb else (MemoryError,)
 
 
 def _status() -> int:
@@ -149,8 +157,15 @@ def _status() -> int:
         error.show()
         return error.exit_code
     except ReiterateError as error:
-        words.err().print(words.error(error), markup=False)
+        words.complain(str(error))
         return exits.of_error(error)
+    except _out_of_memory():
+        words.complain(str(NotEnoughMemory()))
+        return Exit.NOTHING_DONE
+    except ImportError as error:
+        # as where there is no memory for a library
+        words.complain(f"A package cannot be loaded. ({error})")
+        return Exit.NOTHING_DONE
     except click.Abort:
         words.err().print("Stopped.")
         return Exit.INTERRUPTED

@@ -91,7 +91,7 @@ def create(*, name: str | None, settings: dict[str, Any], api_key: str | None, t
         question = f"Which tables: names, globs or groups ({', '.join(GROUPS)}), separated by commas"
         values["tables"] = draft.ask(values, "tables", question, "default")
     edit.save_connection(file, name, _written(values))
-    console.print(f"Saved connection {name} to {file}. Now: reiterate sync --connection {name}", markup=False)
+    console.print(f"Saved connection {name} to {file}. Now: reiterate sync --connection {name}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Draft:
             try:
                 self.settings({**missing, **values, setting: answer})
             except SettingsError as error:
-                words.err().print(words.error(error), markup=False)
+                words.err().print(words.error(error))
             else:
                 return answer
 
@@ -163,7 +163,7 @@ def list_(*, config: Path | None) -> None:
     for name in names:
         words.out().print(name)
     if not names:
-        words.err().print(f"No connections in {file}. Create one: reiterate connection create", markup=False)
+        words.err().print(f"No connections in {file}. Create one: reiterate connection create")
 
 
 @app.command("show", cls=ConnectionCommand, epilog="Example: reiterate connection show --connection shop")
@@ -178,7 +178,7 @@ def show_(*, name: str | None, settings: dict[str, Any]) -> None:
         found.add_row(setting, value)
     words.out().print(found)
     for notice in loaded.notices:
-        words.err().print(f"Note: {notice}", markup=False)
+        words.err().print(f"Note: {notice}")
 
 
 @app.command("test", cls=ConnectionCommand, epilog="Example: reiterate connection test shop")
@@ -187,7 +187,7 @@ def test(*, name: str | None, settings: dict[str, Any]) -> None:
     """Tell for every table whether the key can read it, in a handful of cheap calls."""
     loaded = reiterate.settings(**_named(name, settings))
     for notice in loaded.notices:
-        words.err().print(f"Note: {notice}", markup=False)
+        words.err().print(f"Note: {notice}")
     checks = _checks(loaded.connection)
     refused = [check.error for check in checks if check.error]
     asked = sum(len(check.tables) for check in checks)
@@ -208,9 +208,9 @@ def _checks(connection: Connection) -> list[reiterate.Check]:
     for check in reiterate.check(connection):
         found.append(check)
         for table in check.tables:
-            console.print(f"{table.name}: {check.error or 'ok'}", markup=False)
+            console.print(f"{table.name}: {check.error or 'ok'}")
         if check.notice:
-            words.err().print(f"Note: {check.notice}", markup=False)
+            words.err().print(f"Note: {check.notice}")
     return found
 
 
@@ -275,7 +275,7 @@ def delete(*, name: str, yes: bool, config: Path | None) -> None:
         words.out().print("Nothing was deleted. To delete without a question, add --yes.")
         raise click.exceptions.Exit(Exit.NOTHING_DONE)
     edit.delete_connection(file, name)
-    words.out().print(f"Deleted connection {name} from {file}. The data in its destination stays.", markup=False)
+    words.out().print(f"Deleted connection {name} from {file}. The data in its destination stays.")
 
 
 def _file(config: Path | None) -> Path:

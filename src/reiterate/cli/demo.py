@@ -87,19 +87,21 @@ def demo(*, days: int, events_per_day: int, seed: int, file: Path) -> None:
         database.execute(f'USE "{catalog}".iterable')
         arrived = {name: database.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in expected}
         wrong = [name for name in expected if arrived[name] != expected[name]]
-        console.print(f"\n{words.number(sum(arrived.values()))} rows in {len(arrived)} tables; the brand has as many.")
+        console.print()
+        console.print(f"{words.number(sum(arrived.values()))} rows in {len(arrived)} tables; the brand has as many.")
         for question, query in QUESTIONS.items():
-            console.print(f"\n[bold]{question}[/]")
-            console.print(
-                "\n".join(line.removeprefix("        ") for line in query.strip("\n").splitlines()), style="dim"
-            )
+            console.print()
+            console.print(question, style="bold")
+            for line in query.strip("\n").splitlines():
+                console.print(line.removeprefix("        "), style="dim")
             answer = database.execute(query)
             found = words.grid(*(column[0] for column in answer.description or ()))
             for row in answer.fetchall():
                 found.add_row(*map(str, row))
             console.print(found)
-    console.print(f"\nThe data is in {file.resolve()}: query it with any DuckDB client. Then connect your own project:")
-    console.print("  reiterate connection create", markup=False)
+    console.print()
+    console.print(f"The data is in {file.resolve()}: query it with any DuckDB client. Then connect your own project:")
+    console.print("  reiterate connection create")
     if wrong:
         console.print(f"Error: these tables differ from the brand's truth: {', '.join(wrong)}")
         raise click.exceptions.Exit(Exit.LOOK)
@@ -149,11 +151,9 @@ def simulate(  # noqa: PLR0913 (a flag each)
     options = ServerOptions(api_key=api_key, limits=limits, faults=rules, control_token=control_token)
 
     def ready(url: str, token: str) -> None:
-        console.print(f"Iterable is simulated at {url}. In another terminal:", markup=False)
-        console.print(
-            f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …", markup=False
-        )
-        console.print(f"Its controls at {url}/_simulator/ take the header X-Control-Token: {token}", markup=False)
+        console.print(f"Iterable is simulated at {url}. In another terminal:")
+        console.print(f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …")
+        console.print(f"Its controls at {url}/_simulator/ take the header X-Control-Token: {token}")
 
     try:
         serve(world, options, "127.0.0.1", port, on_ready=ready)

@@ -27,9 +27,9 @@ def test(*, url: str | None, dataset: str | None, config: Path | None) -> None:
     """Write, merge, read and drop a small table there, and say what cannot be done."""
     found, steps = reiterate.try_out(url or None, dataset or None, config=config)
     console = words.out()
-    console.print(f"{found.url}, dataset {found.dataset}", markup=False)
+    console.print(f"{found.url}, dataset {found.dataset}")
     for step in steps:
-        console.print(f"{step.name}: {step.error or 'ok'}", markup=False)
+        console.print(f"{step.name}: {step.error or 'ok'}")
         if step.error:
             raise click.exceptions.Exit(exits.of_error(step.error))
     console.print("A sync can use this destination.")

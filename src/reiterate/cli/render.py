@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 
 from reiterate.cli import exits, words
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from reiterate.cli.stopping import Stop
     from reiterate.flow import Column, TableSummary
@@ -155,7 +155,7 @@ class Lines:
 
     def show(self, event: Event) -> None:
         if line := _line(event):
-            self._console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}", markup=False)
+            self._console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}")
 
 
 def _line(event: Event) -> str:
@@ -236,7 +236,7 @@ class Board:
                 for task in tasks:
                     self._add(task)
             case Notice(text):
-                self._live.console.print(text, markup=False)
+                self._live.console.print(text)
             case Discovered(task, tasks):
                 self._end(task)
                 for part in tasks:
@@ -298,7 +298,7 @@ class Board:
                 words.number(rows),
                 words.number(lane.added),
                 words.size(size_bytes),
-                escape(_doing(lane)),
+                _doing(lane),
             )
         return grid
 
@@ -343,7 +343,7 @@ def follow(events: Iterator[Event], stop: Stop, *, json_logs: bool = False) -> E
 def summary(event: RunFinished, console: Console) -> None:
     """Print what a run did to each table, its new columns, and what failed; or the one reason why nothing was done."""
     if event.hopeless is not None:
-        console.print(words.error(event.hopeless), markup=False)
+        console.print(words.error(event.hopeless))
         return
     numbers = ("read", "added", "changed", "removed", "size", "requests")
     grid = words.grid("table", *numbers, "", right=numbers)
@@ -360,26 +360,24 @@ def summary(event: RunFinished, console: Console) -> None:
         if one.rejected:
             console.print(_rejected(one), markup=False)
         if one.new_columns:
-            console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}", markup=False)
+            console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}")
         if one.discarded:
             names = _names(sorted(one.discarded, key=lambda column: column.name))
-            console.print(
-                f"{one.table.name}: {len(one.discarded)} columns left out by its schema policy: {names}", markup=False
-            )
+            console.print(f"{one.table.name}: {len(one.discarded)} columns left out by its schema policy: {names}")
     for one in event.tables:
         if one.skipped:
-            console.print(f"{one.table.name} is not here, and stays empty: {one.skipped}", markup=False)
+            console.print(f"{one.table.name} is not here, and stays empty: {one.skipped}")
     for problem in event.problems:
-        console.print(problem, markup=False)
+        console.print(problem)
     console.print(f"{_STATUS[event.status]} {words.number(event.rows)} rows read in {words.duration(event.elapsed_s)}.")
 
 
-def _outcome(one: TableSummary) -> str:
+def _outcome(one: TableSummary) -> str | Text:
     if one.errors:
-        return "[red]failed[/]"
+        return words.bad("failed")
     if one.skipped:
         return "not here"
-    return "incomplete" if one.left else "[green]ok[/]"
+    return "incomplete" if one.left else words.good("ok")
 
 
 _STATUS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,10 @@ def tables(*, name: str | None, as_json: bool, diagram: bool) -> None:
         raise SettingsError(f"There is no table {name}.", hint=f"Tables: {', '.join(TABLES)}.")
     chosen = [TABLES[name]] if name else list(TABLES.values())
     if as_json:
-        words.out().print_json(json.dumps([described(table) for table in chosen]))
+        words.out().json([described(table) for table in chosen])
     elif diagram:
-        words.out().print(drawn(chosen), markup=False)
+        for line in drawn(chosen).splitlines():
+            words.out().print(line)
     elif name:
         describe(chosen[0])
     else:
@@ -62,9 +62,9 @@ def describe(table: Table, shape: Shape | None = None) -> None:
     from reiterate.api import limit_of
 
     console = words.out()
-    console.print(f"[bold]{table.name}[/]: {table.about}")
-    console.print(f"{table.method}, from {table.endpoint}, {table.docs}", markup=False)
-    console.print(f"Costs {table.cost}; {limit_of(table.read.path)}.", markup=False)
+    console.print(f"{table.name}: {table.about}", style="bold")
+    console.print(f"{table.method}, from {table.endpoint}, {table.docs}")
+    console.print(f"Costs {table.cost}; {limit_of(table.read.path)}.")
     found = words.grid("column", "type", "source field", "meaning")
     for column, about in _columns(table, shape or Shape()):
         found.add_row(column["name"], column["type"], column["field"] or "", about)
@@ -90,7 +90,7 @@ def reading(table: Table, own: Reading) -> None:
         console.print(f"Kept with {', '.join(wanted)}.")
     for setting, names in (("columns", shape.only), ("omit_columns", shape.omitted), ("hash_columns", shape.hashed)):
         if names:
-            console.print(f"{setting}: {', '.join(names)}", markup=False)
+            console.print(f"{setting}: {', '.join(names)}")
 
 
 def drawn(chosen: Iterable[Table]) -> str:
@@ -150,7 +150,7 @@ def plan(*, settings: dict[str, Any], as_json: bool) -> None:
     """
     found = reiterate.plan(**settings)
     if as_json:
-        words.out().print_json(json.dumps(_planned(found)))
+        words.out().json(_planned(found))
     else:
         _show(found)
     raise click.exceptions.Exit(exits.of_errors([error for _, error in found.refused], well=len(found.tasks)))
@@ -175,7 +175,7 @@ def _show(found: reiterate.Plan) -> None:
         calls.add_row(one.limit.name, words.number(one.calls), words.duration(one.least_s))
     console.print(calls)
     for task, error in found.refused:
-        console.print(f"{task.table.name}: {error}", markup=False)
+        console.print(f"{task.table.name}: {error}")
     console.print(f"A sync takes at least {words.duration(found.least_s)} by Iterable's limits.")
 
 
@@ -209,11 +209,11 @@ def status(*, settings: dict[str, Any], stale_after: str | None, as_json: bool) 
     found = reiterate.status(**settings)
     stale = [one.table.name for one in found.tables if oldest and (one.read_at is None or one.read_at < oldest)]
     if as_json:
-        words.out().print_json(json.dumps(_stated(found), default=str))
+        words.out().json(_stated(found))
     else:
         _state(found)
         if stale:
-            words.out().print(f"Not read for {stale_after}: {', '.join(stale)}", markup=False)
+            words.out().print(f"Not read for {stale_after}: {', '.join(stale)}")
     if stale:
         raise click.exceptions.Exit(Exit.LOOK)
 
@@ -233,19 +233,16 @@ def _state(found: reiterate.ConnectionStatus) -> None:
     for one in found.tables:
         for refusal in {refusal.part: refusal for refusal in one.refusals}.values():
             when = words.moment(refusal.at)
-            console.print(
-                f"{one.table.name} {refusal.part} could not be read at {when}: {refusal.reason}", markup=False
-            )
+            console.print(f"{one.table.name} {refusal.part} could not be read at {when}: {refusal.reason}")
     destination = found.connection.destination
-    console.print(f"Destination {destination.url}, dataset {destination.dataset}.", markup=False)
+    console.print(f"Destination {destination.url}, dataset {destination.dataset}.")
     for last in found.runs[:1]:
         ended = f", ended {words.moment(last.finished_at)}" if last.finished_at else ""
         console.print(
             f"Last run: {last.status}, started {words.moment(last.started_at)}{ended}, {words.number(last.rows)} rows.",
-            markup=False,
         )
         if last.message:
-            console.print(last.message, markup=False)
+            console.print(last.message)
     if not found.runs:
         console.print("No sync yet.")
 
@@ -262,7 +259,7 @@ def verify(*, settings: dict[str, Any], source: bool, sample: int, as_json: bool
     """
     found = list(reiterate.verify(source=source, sample=sample, **settings))
     if as_json:
-        words.out().print_json(json.dumps([_verified(one) for one in found]))
+        words.out().json([_verified(one) for one in found])
     else:
         _tell(found)
     if any(one.problems for one in found):
@@ -275,17 +272,17 @@ def _tell(found: Sequence[Verified]) -> None:
     console = words.out()
     rows = words.grid("table", "rows", "windows read again", "", right=("rows", "windows read again"))
     for one in found:
-        state = "[red]differs[/]" if one.problems else "not compared" if one.error else "[green]ok[/]"
+        state = words.bad("differs") if one.problems else "not compared" if one.error else words.good("ok")
         rows.add_row(one.table.name, words.number(one.rows), words.number(one.sampled), state)
     console.print(rows)
     errors: dict[str, list[str]] = {}
     for one in found:
         for said in (*one.problems, *one.notes):
-            console.print(f"{one.table.name}: {said}", markup=False)
+            console.print(f"{one.table.name}: {said}")
         if one.error:
             errors.setdefault(str(one.error), []).append(one.table.name)
     for error, names in errors.items():
-        console.print(f"{', '.join(names)}: {error}", markup=False)
+        console.print(f"{', '.join(names)}: {error}")
 
 
 def _verified(one: Verified) -> dict[str, Any]:
