@@ -262,7 +262,7 @@ IN_FILE: list[tuple[str, tuple[str, ...]]] = [
     (section(api_key=""), ("api_key is missing", "ITERABLE_API_KEY", "[connections.shop] of reiterate.toml")),
     (section(regoin='"US"'), ("There is no setting regoin", "Did you mean region?", "rate_limit_factor")),
     (section(api_key='"keyring:shop"'), ("'keyring:shop'", "no such entry")),
-    (section(data_gateway='{url = "http://u:hunter2@h:1"}'), ("data_gateway", "not text")),
+    (section(data_gateway='{url = "http://u:hunter2@h:1"}'), ("data_gateway", "no section")),
     (section(destination='"warehouse"'), ("There is no destination warehouse", "destinations=none")),
     (section() + "[connections.shop.table.email_opens]\nlookback='7d'\n", ("'email_opens'", "did you mean email_open")),
     (section() + "[connections.shop.table.users]\nlookback=7\n", ("lookback", "no unit", "shop.table.users]")),

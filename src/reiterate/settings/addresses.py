@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from reiterate.secret import HIDDEN
-from reiterate.settings.given import Wrong, text_of
+from reiterate.settings.given import Wrong, looked_at, text_of
 from reiterate.settings.model import API_ADDRESSES, FORMATS, Gateway
 from reiterate.settings.schemes import ALIASES, SCHEMES
 
@@ -114,8 +114,8 @@ def ca_bundle(value: object, *, base: Path) -> Path | None:
         raise Wrong(accepted)
     if text.lower() in {"none", ""}:
         return None
-    path = base / Path(text).expanduser()
-    if path.is_dir():
+    path = base / looked_at(Path(text))
+    if looked_at(path).is_dir():
         raise Wrong(accepted, reason="it is a directory")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
@@ -159,7 +159,7 @@ def _file_url(url: str, accepted: str) -> str:
         raise Wrong(accepted, reason="it names no file", shown=masked(url.removeprefix("duckdb:///")))
     if "?" in path or re.search(r"[\x00-\x1f\x7f]", path):
         raise Wrong(accepted, reason="it goes on behind the file", shown=masked(url.partition("?")[0]))
-    if path.endswith(("/", "\\")) or Path(path).expanduser().is_dir():
+    if path.endswith(("/", "\\")) or looked_at(Path(path)).is_dir():
         raise Wrong(accepted, reason="it is a directory")
     return f"duckdb:///{path}"
 
@@ -187,7 +187,7 @@ def _directory_url(text: str, accepted: str) -> str:
         raise Wrong(accepted, reason="it has a # or a control character in it", shown=shown)
     if question and query not in {f"format={name}" for name in FORMATS}:
         raise Wrong(accepted, reason="what stands behind its ? is no format that is known", shown=shown)
-    if Path(path).exists() and not Path(path).is_dir():
+    if looked_at(Path(path)).exists() and not Path(path).is_dir():
         raise Wrong(accepted, reason="it is a file", shown=shown)
     return f"file://{quote(path.rstrip('/'))}{'' if query == f'format={FORMATS[0]}' else question + query}"
 

@@ -93,10 +93,13 @@ class Document:
         for name, section in self.connections.items():
             checked("name of a connection", Given(name, str(self.path)), values.connection_name)
             self._names(section, (*SETTINGS, "table"), f"connections.{name}")
+            self._values(section, f"connections.{name}", but={"table"})
             for table, own in self.tables(name).items():
+                self._values(own, f"connections.{name}.table.{table}")
                 self._names(own, TABLE_SETTINGS, f"connections.{name}.table.{table}")
         for name, section in self.destinations.items():
             self._names(section, DESTINATION_SETTINGS, f"destinations.{name}")
+            self._values(section, f"destinations.{name}")
 
     @property
     def connections(self) -> Mapping[str, Mapping[str, Any]]:
@@ -124,6 +127,15 @@ class Document:
         for name in section:
             if name not in known:
                 raise unknown(kind, name, known, self.where(where))
+
+    def _values(self, section: Mapping[str, Any], where: str, *, but: Collection[str] = ()) -> None:
+        """Refuse a section in the place of a value, though a flag may override it: no setting is a section."""
+        for name, value in section.items():
+            if name not in but and isinstance(value, dict):
+                meant = f" Did you mean [{where}.table.NAME]?" if name == "tables" else ""
+                raise SettingsError(
+                    f"There is no section {named(name)}.{meant}", hint="A setting is a value.", source=self.where(where)
+                )
 
     def where(self, section: str) -> str:
         return f"[{section}] of {self.path}" if section else str(self.path)
@@ -212,8 +224,9 @@ def read_text(path: Path) -> str:
         raise SettingsError(
             "The settings file is not UTF-8 text.", hint="Save it as UTF-8.", file=path, byte=error.start
         ) from None
-    except OSError as error:
-        raise SettingsError("The settings file cannot be read.", file=path, reason=error.strerror) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such path"
+        raise SettingsError("The settings file cannot be read.", file=path, reason=reason) from None
 
 
 def parse(text: str, path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -59,7 +60,10 @@ def checked(setting: str, given: Given, check: Callable[[object], Value]) -> Val
 
 def quoted(value: object) -> str:
     """Return *value* in one line of bounded length."""
-    shown = repr(value) if isinstance(value, str | int | float | list | tuple | dict) else repr(str(value))
+    try:
+        shown = repr(value) if isinstance(value, str | int | float | list | tuple | dict) else repr(str(value))
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return "so large a value"
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
 
 
@@ -82,6 +86,22 @@ def nearest(name: str, known: Collection[str]) -> str:
     return " or ".join(difflib.get_close_matches(name.lower(), known, n=3, cutoff=CLOSE))
 
 
+def looked_at(path: Path) -> Path:
+    """
+    Return *path* with the home directory in the place of ``~``.
+
+    :raises Wrong: when there can be no such path, whatever is there
+    """
+    try:
+        found = path.expanduser()
+        found.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "there can be no such path"
+        raise Wrong("the path of a file", reason=reason.lower()) from None
+    return found
+
+
 def text_of(value: object) -> str | None:
-    """Return the text of a setting without the blanks around it; nothing if it is no text."""
-    return str(value).strip() if isinstance(value, str | Path) else None
+    """Return the text of a setting without the blanks around it; nothing if it is no text, or has halves of letters."""
+    text = str(value).strip() if isinstance(value, str | Path) else None
+    return None if text is None or re.search("[\ud800-\udfff]", text) else text

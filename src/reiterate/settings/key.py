@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reiterate.errors import SettingsError
 from reiterate.secret import HIDDEN
 from reiterate.settings import values
-from reiterate.settings.given import Given, Wrong, checked
+from reiterate.settings.given import Given, Wrong, checked, looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _look_up(kind: str, name: str, *, environ: Mapping[str, str], base: Path) ->
         case "env":
             return _from_environment(name, environ)
         case "file":
-            return _from_file(base / Path(name).expanduser())
+            return _from_file(base / looked_at(Path(name)))
         case _:
             return _from_keyring(name)
 

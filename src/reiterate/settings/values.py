@@ -60,7 +60,10 @@ def start_date(value: object, *, now: datetime | None) -> datetime:
 
 def _day(value: object, accepted: str) -> date:
     if isinstance(value, datetime):
-        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            moment = value if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            raise Wrong(accepted) from None
         if moment.time() != time():
             raise Wrong(accepted, reason="a start is a whole UTC day, without a time")
         return moment.date()
@@ -106,7 +109,10 @@ def spool_in_gb(value: object) -> int:
 
 
 def _number(value: object, accepted: str) -> float:
-    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value)
+    try:
+        text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value)
+    except ValueError:  # of thousands of digits
+        raise Wrong(accepted) from None
     if text is None or not NUMBER.fullmatch(text) or not math.isfinite(number := float(text)):
         raise Wrong(accepted)
     return number
