@@ -167,11 +167,10 @@ def test_some_tables_failed(simulator: Simulator) -> None:
 
 
 def test_nothing_could_be_done(simulator: Simulator) -> None:
-    """With a key that is refused nothing can be read: status 2, with one reason for all tables."""
+    """With a key that is refused nothing can be read: status 2, and one message."""
     ended = reiterate("sync", "--start-date", start(simulator), simulator=simulator, ITERABLE_API_KEY="f" * 32)
     assert 2 == ended.status
-    assert "Nothing could be read." in ended.out
-    assert 1 == ended.out.count("campaigns, catalogs, channels, email_bounce")
+    assert 1 == ended.said.count("The API key was refused.")
 
 
 def test_busy_destination(simulator: Simulator) -> None:
