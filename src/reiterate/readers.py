@@ -13,6 +13,7 @@ from collections import Counter, defaultdict, deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
+from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
 from threading import Condition, Lock, RLock
 from typing import TYPE_CHECKING

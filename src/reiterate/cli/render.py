@@ -358,7 +358,7 @@ def summary(event: RunFinished, console: Console) -> None:
     console.print(grid)
     for one in event.tables:
         if one.rejected:
-            console.print(_rejected(one), markup=False)
+            console.print(_rejected(one))
         if one.new_columns:
             console.print(f"{one.table.name}: new columns: {_names(one.new_columns)}")
         if one.discarded:
