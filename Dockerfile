@@ -2,9 +2,10 @@
 FROM python:3.13-slim
 
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE requirements.txt ./
 COPY src src
-RUN pip install --no-cache-dir '.[postgres,delta,iceberg]' && rm -rf /src
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt \
+    && pip install --no-cache-dir --no-deps . && rm -rf /src
 
 WORKDIR /data
 ENTRYPOINT ["reiterate"]

@@ -64,18 +64,20 @@ $(OLDEST_READY): requirements-oldest.txt
 %/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Reiterate needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $*
-	$*/bin/pip install --quiet --disable-pip-version-check -r $(filter requirements-%,$^)
+	$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $(filter requirements-%,$^)
 	$*/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-COMPILE = $(BIN)/pip-compile --quiet --strip-extras --unsafe-package reiterate \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" pyproject.toml
 
-lock: $(READY)  ## renew requirements-dev.txt and requirements-oldest.txt from pyproject.toml
-	$(BIN)/python -m pip install --quiet pip-tools
-	$(COMPILE) --output-file requirements-dev.txt pyproject.toml
+lock: $(READY)  ## renew the files of exact versions and their hashes from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(COMPILE) --extra dev --output-file requirements-dev.txt
 	cp requirements-dev.txt requirements-oldest.txt  # the same versions, but of DuckDB
-	$(COMPILE) --extra oldest --upgrade-package duckdb --output-file requirements-oldest.txt pyproject.toml
+	$(COMPILE) --extra dev --extra oldest --upgrade-package duckdb --output-file requirements-oldest.txt
+	cp requirements-dev.txt requirements.txt  # the same versions, for the container
+	$(COMPILE) --extra postgres --extra delta --extra iceberg --output-file requirements.txt
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -34,3 +34,22 @@ def test_floors(floor: dict[str, str]) -> None:
         locked = re.findall(rf"^{floor['package']}==([\d.]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
         assert [] == [found for found in locked if numbers(found) < least], lock.name
     assert {"package", "floor", "advisory", "date"} == floor.keys()
+
+
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.txt")), ids=lambda lock: lock.name)
+def test_locks_have_hashes(lock: Path) -> None:
+    """Each package that the container, CI and developers install is of one version, and known by its hashes."""
+    found = re.split(r"(?<!\\)\n", lock.read_text(encoding="utf-8").strip())
+    packages = [one for one in found if not one.startswith("#")]
+    assert packages
+    assert [] == [
+        one for one in packages if not re.match(r"[\w.-]+==[^\s;]+( ;.*)?( \\\n +--hash=sha256:[0-9a-f]{64})+$", one)
+    ]
+
+
+def test_whoever_installs_asks_for_hashes() -> None:
+    """The Makefile, which CI uses, and the container install packages by their hashes."""
+    for name in ("Makefile", "Dockerfile"):
+        lines = re.findall(r"pip install [^\n]*-r [^\n]*", (ROOT / name).read_text(encoding="utf-8"))
+        assert lines
+        assert [] == [line for line in lines if "--require-hashes" not in line]
