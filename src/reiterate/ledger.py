@@ -25,6 +25,10 @@ IN_DOUBT = datetime(1970, 1, 1, tzinfo=UTC)
 """When a fact was read that does not count: its rows may be there, and are read again."""
 
 
+MIGRATION = "migration"
+"""The lane of a fact that only removed rows: nothing was read."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """
@@ -91,14 +95,14 @@ class Ledger:
     def claimed(self, table: str) -> int:
         """Return how many facts about *table* are in doubt, and not made good by later reads of what they claim."""
         facts = self._by_table.get(table, [])
-        doubted = [fact for fact in facts if fact.read_at == IN_DOUBT]
+        doubted = [fact for fact in facts if fact.read_at == IN_DOUBT and fact.lane != MIGRATION]
         sure = [fact for fact in facts if fact.read_at != IN_DOUBT]
         return sum(not _made_good(fact, sure) for fact in doubted)
 
     def read_at(self, table: str) -> datetime | None:
         """Return when *table* was last read, by the facts that count."""
-        times = (fact.read_at for fact in self._by_table.get(table, ()) if fact.read_at != IN_DOUBT)
-        return max(times, default=None)
+        facts = (fact for fact in self._by_table.get(table, ()) if fact.lane != MIGRATION)
+        return max((fact.read_at for fact in facts if fact.read_at != IN_DOUBT), default=None)
 
     @property
     def tables(self) -> set[str]:

@@ -58,6 +58,7 @@ class AttachedSink(DuckDBDatabase, LeasedSink):
 
     def _set_up(self) -> None:
         self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+        self._check_version()  # a lease changes the dataset, too
         self._make_lease()
         with self._transaction():
             self._make_own_tables()

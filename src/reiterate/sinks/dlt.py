@@ -160,6 +160,7 @@ class DltSink(ServerSink, LeasedSink):
     def _set_up(self) -> None:
         if not self._live.has_dataset():
             self._live.create_dataset()
+        self._check_version()  # a lease changes the dataset, too
         self._make_lease()
         if self._dialect.ddl:
             with self._transaction():

@@ -88,6 +88,7 @@ class PostgresSink(ServerSink):
         if read_only:
             return
         try:
+            self._check_version()  # a lock changes the dataset, too
             self._claim()
             with self._transaction():
                 self._make_own_tables()

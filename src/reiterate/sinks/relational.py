@@ -22,7 +22,7 @@ from reiterate import sql
 from reiterate.catalog.model import ByEvent, ByFields, ByFirst, KeyedValues, ListMembers, PerParent, Type
 from reiterate.errors import ConnectionMismatch, LoadError, RowsRefused
 from reiterate.flow import Column, Job, Part, Status, Write
-from reiterate.ledger import IN_DOUBT, Fact, Ledger, Refusal
+from reiterate.ledger import IN_DOUBT, MIGRATION, Fact, Ledger, Refusal
 from reiterate.sinks import dataset_format, keys, people, rejections
 from reiterate.sinks.brake import Brake
 from reiterate.sinks.contract import Change, Outcome, Run, TableState
@@ -240,12 +240,20 @@ class RelationalSink(ABC):
         :raises SettingsError: when a newer version has written the dataset; nothing is changed then
         """
         new = self.empty
-        number, version_of_it = self._format()
-        dataset_format.check(number, version_of_it, destination=self._shown, dataset=self.dataset)
+        self._check_version()
         for table, columns in OWN_TABLES.items():
             self._make_as_wide(table, columns)
         if new:
             self._set_format(dataset_format.FORMAT)
+
+    def _check_version(self) -> None:
+        """
+        Make sure that this version may write to the dataset, if it is there.
+
+        :raises SettingsError: when a newer version has written it
+        """
+        number, version_of_it = self._format()
+        dataset_format.check(number, version_of_it, destination=self._shown, dataset=self.dataset)
 
     def _format(self) -> tuple[int, str]:
         """Return the format of the dataset, and the version of Reiterate that gave it."""
@@ -291,7 +299,7 @@ class RelationalSink(ABC):
             ((run,),) = self._rows(f"SELECT max(run_id) FROM {self._name(RUNS)} WHERE status = 'running'")
             now = datetime.now(UTC)
             values = {"run_id": run, "table_name": table.name, "read_at": now, "loaded_at": now, "removed": gone}
-            noted = values | {"lane": "migration"}
+            noted = values | {"lane": MIGRATION}
             zeros = dict.fromkeys(("rows", "added", "changed", "bytes", "requests", "seconds"), 0)
             self._do(self._insertion(READS, [(zeros | noted).get(name) for name in OWN_TABLES[READS]]))
         return removed.get(table.name, 0)
@@ -1175,6 +1183,7 @@ class RelationalSink(ABC):
         ended = [f"EXISTS (SELECT 1 FROM {now} AS t WHERE {kept.scope} AND {other})"]
         if kept.gone:
             ended.append(f"{kept.of('h')} AND NOT EXISTS (SELECT 1 FROM {now} AS t WHERE {same})")
+        ended += self._versions_before(table, columns, kept, now)
         for condition in ended:
             self._do(f"UPDATE {history} AS h SET {sql.name(VALID_TO)} = {moment} WHERE {is_open} AND {condition}")
         self._do(
@@ -1182,6 +1191,20 @@ class RelationalSink(ABC):
             f"SELECT {sql.listed(f't.{name}' for name in names)}, {moment} FROM {now} AS t WHERE {kept.scope} "
             f"AND NOT EXISTS (SELECT 1 FROM {history} AS h WHERE {is_open} AND {same})"
         )
+
+    def _versions_before(self, table: Table, columns: Collection[Column], kept: Kept, now: str) -> list[str]:
+        """
+        Return the condition that an older version began a version ``h``, without a ``_content_id``, of a row of *now*.
+
+        There is none where no row is told apart by its content.
+        """
+        content = next((sql.name(one.name) for one in columns if one.tells_content), "")
+        if not content:
+            return []
+        (nameless,) = self._key(table, columns, "h")
+        version, row = (self._all_of(columns, side) for side in ("h", "t"))
+        twin = f"SELECT 1 FROM {now} AS t WHERE {kept.scope} AND {version} = {row} AND t.{content} IS NOT NULL"
+        return [f"{nameless} IS NULL AND EXISTS ({twin})"]
 
     def _keep_snapshot(self, table: Table, columns: Collection[Column], kept: Kept) -> None:
         """Let the snapshot of the day hold the rows of the scope as they are now."""

@@ -173,7 +173,8 @@ class Files(LakeTables):
         ended = f"EXISTS (SELECT 1 FROM {now} AS t WHERE {kept.scope} AND {same} AND {differ})"
         if kept.gone:
             ended += f" OR ({kept.of('h')} AND NOT EXISTS (SELECT 1 FROM {now} AS t WHERE {same}))"
-        ended = f"({is_open} AND ({ended}))"
+        before = self._versions_before(table, columns, kept, now)
+        ended = f"({is_open} AND ({' OR '.join([ended, *before])}))"
         names = self._alike(history, label)
         there = f"SELECT 1 FROM {self._in(history, names)} AS h WHERE {is_open} AND {same} AND NOT {differ}"
         begun = f"""SELECT {_named(columns)}, {moment} AS {sql.name(VALID_FROM)}, NULL::TIMESTAMPTZ AS {valid_to}
