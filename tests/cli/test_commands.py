@@ -415,7 +415,9 @@ def test_demo() -> None:
 
 def test_simulate_serves_until_it_is_stopped() -> None:
     """`simulate` names its address and token, answers there with its key, faults and limits, and ends on Ctrl-C."""
-    Path("faults.json").write_text(json.dumps([{"path": "/api/channels", "kind": "status", "status": 503, "times": 1}]))
+    # the first question of a sync is for Iterable's time
+    fault = {"path": "/api/channels", "kind": "status", "status": 503, "skip": 1, "times": 1}
+    Path("faults.json").write_text(json.dumps([fault]))
     flags = ["--port", "0", "--api-key", KEY, "--days", "1", "--events-per-day", "50", "--faults", "faults.json"]
     flags += ["--fault", "status:path=/api/lists,status=404", "--fault", "status:path=/api/journeys,status=410"]
     with subprocess.Popen(
