@@ -306,6 +306,20 @@ def test_a_key_vanishes(small: Simulator) -> None:
     assert 129 == len(list(Client(small.url).keys("/api/metadata/stores")))
 
 
+def test_user_merges(small: Simulator) -> None:
+    """Between two reads a user is merged: the same messages are listed, some of them under another person."""
+    small.set_faults([Fault(EXPORT, "user_merges", skip=1, times=1)])
+    asking = Client(small.url)
+    first, second, third = [asking.export("emailSend") for _ in range(3)]
+    who = [{row["messageId"]: row["email"] for row in found} for found in (first, second, third)]
+    assert who[0].keys() == who[1].keys()
+    moved = {(who[0][message], who[1][message]) for message in who[0] if who[0][message] != who[1][message]}
+    assert 1 == len(moved)
+    ((gone, _),) = moved
+    assert gone not in {row["email"] for row in small.truth("users")}
+    assert who[1] == who[2]
+
+
 @pytest.mark.parametrize("path", ["/api/campaigns", "/api/catalogs/products/items"])
 def test_endless_pages(simulator: Simulator, path: str) -> None:
     """Behind the last page comes the first again, under numbers that go on."""

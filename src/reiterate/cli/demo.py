@@ -144,6 +144,7 @@ def simulate(  # noqa: PLR0913 (a flag each)
 ) -> None:
     """Run a local Iterable with an invented brand, until it is stopped."""
     from reiterate.simulator import ServerOptions, WorldOptions, serve
+    from reiterate.simulator.guard import HEADER, NO_TOKEN
 
     console = words.out()
     world = WorldOptions(days=days, events_per_day=events_per_day, seed=seed)
@@ -153,7 +154,8 @@ def simulate(  # noqa: PLR0913 (a flag each)
     def ready(url: str, token: str) -> None:
         console.print(f"Iterable is simulated at {url}. In another terminal:")
         console.print(f"  ITERABLE_BASE_URL={url} ITERABLE_API_KEY={api_key} reiterate sync --start-date …")
-        console.print(f"Its controls at {url}/_simulator/ take the header X-Control-Token: {token}")
+        wanted = "want no token." if token == NO_TOKEN else f"want the header {HEADER}: {token}"
+        console.print(f"Its controls at {url}/_simulator/ {wanted}")
 
     try:
         serve(world, options, "127.0.0.1", port, on_ready=ready)

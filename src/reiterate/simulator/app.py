@@ -153,6 +153,8 @@ class App:
             return _status(fault, "application/json")
         if fault and fault.kind == "item_vanishes":
             vanishing.vanish(self.world, path, dict(parse_qsl(query)))
+        if fault and fault.kind == "user_merges":
+            self.world.merge_newest(now_s=self.last_second)
         reply = self._answered(asked, fault)
         return false_answers.falsified(reply, fault, asked, self._answered) if fault else reply
 

@@ -68,6 +68,11 @@ _ROWS = (
     FaultKind("item_vanishes", "each request for a page after the first deletes the listing's first row beforehand"),
     FaultKind("endless_pages", "each page of a listing has a next one; behind the last the first begins anew"),
     FaultKind("foreign_link", "links to other pages and to files lead to `host`", ("host",)),
+    FaultKind(
+        "user_merges",
+        "before the answer, the user who got the newest email is merged into another",
+        path="/api/export/*",
+    ),
     # ── gateways ──
     FaultKind("retry_after", "429 with `Retry-After` of `seconds`", ("seconds",)),
     FaultKind("echo_key", f"the request's API key is repeated; `place` is one of {', '.join(PLACES)}", ("place",)),

@@ -99,6 +99,15 @@ class Identities:
         known = {*staying.profile, *NAMES}
         staying.change(at_s, {name: value for name, value in leaving.profile.items() if name not in known})
 
+    def merge_newest(self, *, at_s: int) -> None:
+        """Merge the user who got the newest email into the first other one; nothing happens where there are no two."""
+        lines = self._world.timelines["emailSend"].lines
+        newest = json.loads(lines[-1]) if lines else {}
+        leaving = next((person for person in self._world.people if is_his(newest, person.who)), None)
+        staying = next((person for person in self._world.people if person is not leaving), None)
+        if leaving and staying:
+            self.merge(leaving.list_name, staying.list_name, at_s=at_s)
+
     def _existing(self, identifier: str) -> Person:
         if (person := self.person(identifier)) is None:
             raise ValueError(f"There is no user {identifier}.")

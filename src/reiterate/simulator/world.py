@@ -262,6 +262,10 @@ class World:
         """Merge one user into another by *now_s*, if that is behind the last event (FACTS.md 14.4)."""
         self.identities.merge(source, destination, at_s=max(self.end_s, now_s))
 
+    def merge_newest(self, *, now_s: int = 0) -> None:
+        """Merge the user who got the newest email into another."""
+        self.identities.merge_newest(at_s=max(self.end_s, now_s))
+
     def mutate(self, *, fraction: float, seed: int, now_s: int) -> None:
         """
         Let some time pass until *now_s*: new events, late ones, changed rows, in every table.
