@@ -6,7 +6,7 @@ import json
 import math
 import re
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,12 +25,14 @@ from reiterate.catalog.model import PERSON, ByEvent, ByFirst, Type, Wire
 from tests import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reiterate.catalog.model import Identity
     from reiterate.simulator import Simulator
 
 Row = dict[str, Any]
+
+Person = tuple[tuple[str, Any], ...]
+"""The fields by which a row names a person, with their values."""
 
 DUCKLAKE = "ducklake:"
 
@@ -245,42 +247,50 @@ def differences(
     for table in tables:
         there = rows(place, table)
         truth = counted(expected(table, simulator.truth(table)))
-        former: list[Row] = []
-        if renamed and isinstance(TABLES[table].identity, ByEvent | ByFirst):
-            there, former = _former(TABLES[table].identity, there, renamed)
-        missing = truth - counted(there) - counted(former)
-        surplus = counted(there) - truth
-        if isinstance(TABLES[table].identity, ByEvent):
+        identity = TABLES[table].identity
+        former: Mapping[Person, list[Row]] = {}
+        if renamed and isinstance(identity, ByEvent | ByFirst):
+            there, former = _former(there, renamed)
+        if isinstance(identity, ByEvent):
             # what has an id of its message is known again, and counts once, whoever it is stored under
-            alone = [row for row in former if not row.get("messageId")]
-            known = [row for row in former if row.get("messageId")]
-            surplus = counted([*there, *known]) - truth + (counted(alone) - truth)
-        if missing or surplus:
+            there += [row for named in former.values() for row in named if row.get("messageId")]
+            former = {person: [row for row in named if not row.get("messageId")] for person, named in former.items()}
+            events = counted(_identified(identity, expected(table, simulator.truth(table))))
+            stale = (counted(_identified(identity, named)) - events for named in former.values())
+            surplus = counted(there) - truth + sum(stale, Counter())
+            there += [row for named in former.values() for row in named]
+        else:
+            surplus = counted(there) - truth + sum((counted(named[1:]) for named in former.values()), Counter())
+        if (missing := truth - counted(there)) or surplus:
             found[table] = (missing.total(), surplus.total())
     return found
 
 
-def _former(
-    identity: Identity, there: Sequence[Row], renamed: Sequence[tuple[Row, Row]]
-) -> tuple[list[Row], list[Row]]:
+def _former(there: Sequence[Row], renamed: Sequence[tuple[Row, Row]]) -> tuple[list[Row], dict[Person, list[Row]]]:
     """
-    Return the rows under the names that people have now, and those under names that they had, the latter renamed.
+    Return the rows under the names that people have now, and, by each name that they had, those under it, renamed.
 
     Nobody tells a replica of a merge. So the person's profile stays, and so do events that no later window has; of
-    events without ``messageId`` that a later window lists again there are two.
+    events without ``messageId`` that a later window lists again there is one under each name, which changes no more.
     """
     latest = {_person(before): _person(after) for before, after in renamed}
-    now, former = [], []
+    now, former = [], defaultdict[Person, list[Row]](list)
     for row in there:
         person = first = _person(row)
         while person in latest:
             person = latest[person]
         if person == first:
             now.append(row)
-        elif isinstance(identity, ByEvent):
-            former.append({**{name: value for name, value in row.items() if name not in PERSON}, **dict(person)})
+        else:
+            former[first].append({**{name: row[name] for name in row if name not in PERSON}, **dict(person)})
     return now, former
 
 
-def _person(row: Row) -> tuple[tuple[str, Any], ...]:
+def _identified(identity: ByEvent, events: Iterable[Row]) -> Iterator[Row]:
+    """Yield what tells *events* apart."""
+    fields = {*identity.fields, *PERSON}
+    return ({name: value for name, value in row.items() if name in fields} for row in events)
+
+
+def _person(row: Row) -> Person:
     return tuple((name, row[name]) for name in PERSON if name in row)
