@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reiterate.simulator import Simulator
 
 
@@ -39,3 +42,13 @@ def reiterate(*arguments: str, simulator: Simulator | None = None, **environ: st
     )
     assert "Traceback" not in done.stderr
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def beside(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run *command* while the block runs; whatever happens there, the process ends with it."""
+    with subprocess.Popen(command, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

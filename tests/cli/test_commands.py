@@ -21,7 +21,7 @@ import urllib3
 from reiterate.catalog import DOCUMENTED, GROUPS, TABLES
 from reiterate.simulator import Fault, ServerOptions, Simulator, WorldOptions
 from tests import replica
-from tests.cli.command import reiterate
+from tests.cli.command import beside, reiterate
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_output_that_cannot_be_written(arguments: list[str]) -> None:
         ended.returncode,
         ended.stderr,
     )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with beside(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -176,9 +176,7 @@ def test_nothing_could_be_done(simulator: Simulator) -> None:
 def test_busy_destination(simulator: Simulator) -> None:
     """While another process has the file open, a sync says so and ends with status 4."""
     holder = "import duckdb, sys; held = duckdb.connect('iterable.duckdb'); print(1, flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with beside(sys.executable, "-c", holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         ended = reiterate("sync", "--start-date", start(simulator), simulator=simulator)
@@ -420,11 +418,10 @@ def test_simulate_serves_until_it_is_stopped() -> None:
     Path("faults.json").write_text(json.dumps([fault]))
     flags = ["--port", "0", "--api-key", KEY, "--days", "1", "--events-per-day", "50", "--faults", "faults.json"]
     flags += ["--fault", "status:path=/api/lists,status=404", "--fault", "status:path=/api/journeys,status=410"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "reiterate", "simulate", *flags],
+    with beside(
+        *(sys.executable, "-m", "reiterate", "simulate", *flags),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
         assert process.stdout is not None

@@ -18,7 +18,7 @@ import pytest
 
 from reiterate.cli.exits import Exit
 from reiterate.simulator import Fault, Simulator
-from tests.cli.command import reiterate
+from tests.cli.command import beside, reiterate
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def start(simulator: Simulator) -> str:
 def held(file: Path) -> Iterator[None]:
     """Let another process have *file* open for writing."""
     holder = f"import duckdb, sys; held = duckdb.connect({str(file)!r}); print(1, flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with beside(sys.executable, "-c", holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield
@@ -147,18 +145,15 @@ def test_signals(command: str, number: signal.Signals) -> None:
     flags = ("--start-date", "11/01/2026", "--tables", "list_users")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with subprocess.Popen(
-            [sys.executable, "-m", "reiterate", *command.split(), *flags],
+        silent.settimeout(60)
+        with beside(
+            *(sys.executable, "-m", "reiterate", *command.split(), *flags),
             env={**os.environ, "ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": address},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
         ) as process:
             asked, _ = silent.accept()
             with asked:
                 process.send_signal(number)
-                try:
-                    _, said = process.communicate(timeout=20)
-                finally:
-                    process.kill()  # else leaving the block would wait for it without end
+                _, said = process.communicate(timeout=20)
     assert (128 + number, False) == (process.returncode, "Traceback" in said)
