@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from reiterate import sql
 from reiterate.parse import identity, types
-from reiterate.parse.mend import NUL
+from reiterate.parse.mend import NUL, RAW
 from reiterate.parse.scan import Scan
 from reiterate.parse.types import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 WIDE = 100
 """For more fields there is no memory for an expression each."""
+
+MANY = 500
+"""More fields are looked at in turn."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,6 +63,8 @@ class Looks:
 
         No row may have more than *fields* and *others*, if those are given.
         """
+        if others is None and len(fields) > MANY:
+            return self._look_in_turn(database, table, path, plan, fields)
         complete = others is not None
         scan = Scan(path, dict.fromkeys([*fields, *(others or ())], "JSON"), complete=complete)
         cursor = table.cursor
@@ -101,6 +106,21 @@ class Looks:
             cursor_range=(_moment(first), _moment(last)) if rows and dated == rows else None,
             kinds=known,
         )
+
+    def _look_in_turn(
+        self, database: DuckDBPyConnection, table: Table, path: Path, plan: Plan, fields: Sequence[str]
+    ) -> Look:
+        """Look at a few fields at a time: a pass over the file takes time, all fields at once too much memory."""
+        needed = {*identity.fields(table), *(f"{RAW}{field}" for field in identity.fields(table)), table.cursor}
+        first = [field for field in fields if field in needed]
+        others = [field for field in fields if field not in needed]
+        found = self.look(database, table, path, plan, first)
+        kinds = dict(found.kinds)
+        for some in _in_turn(others, MANY):
+            scan = Scan(path, dict.fromkeys(some, "JSON"))
+            ordered, kinds_of, kinds_found = _kinds(plan, scan, some, nul=False)
+            kinds |= zip(ordered, map(Kind, _of_all(database, kinds_found, kinds_of, scan)), strict=True)
+        return replace(found, kinds={field: kinds[field] for field in fields})
 
     def _surely(self, table: Table, plan: Plan, scan: Scan, fields: Sequence[str]) -> dict[str, str]:
         """Return the quick conditions that the values of fields should fulfil, where there are any and they did yet."""
@@ -153,6 +173,11 @@ def _kinds(plan: Plan, scan: Scan, fields: Sequence[str], *, nul: bool) -> tuple
         for place, _ in enumerate(of_a_sort, 1)
     ]
     return [*chain(*sorts.values())], of_rows, of_fields
+
+
+def _in_turn(fields: Sequence[str], number: int) -> Iterator[Sequence[str]]:
+    """Yield *number* of *fields* at a time."""
+    yield from (fields[start : start + number] for start in range(0, len(fields), number))
 
 
 def _moment(epoch_us: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from reiterate.catalog.model import Field, Type, Wire
@@ -114,7 +115,7 @@ class Plan:
         }
         filled = {field for field, kind in kinds.items() if kind or field in raw}
         new = filled - self._main.keys()
-        self.together = self._without_column(new, found.values())
+        self.together = self._without_column(new, found.values(), kinds, raw)
         if self.together:
             found.setdefault(columns.CUSTOM_FIELDS.name, columns.CUSTOM_FIELDS)
             kinds = {field: kind for field, kind in kinds.items() if field not in self.together}
@@ -153,17 +154,29 @@ class Plan:
             if column not in discarded
         ], tuple(column for column in discarded if column.field is None or column.field in filled)
 
-    def _without_column(self, new: set[str], found: Collection[Column]) -> frozenset[str]:
+    def _without_column(
+        self, new: set[str], found: Collection[Column], kinds: Mapping[str, Kind], raw: Collection[str]
+    ) -> frozenset[str]:
         """Return the new fields that get no column of their own: by a person's wish, or for want of room."""
         if self._shape.custom_fields is CustomFields.JSON:
             return frozenset(new)
         if self._most_columns is None:
             return frozenset()
-        room = self._most_columns - sum(not column.variant for column in found)
-        if len(new) > room:
-            room -= columns.CUSTOM_FIELDS not in found
-            return frozenset(sorted(new)[max(room, 0) :])
-        return frozenset()
+        room = self._most_columns - len(found)
+        wanted = {field: self._columns_of(field, kinds[field], raw) for field in sorted(new)}
+        if sum(wanted.values()) <= room:
+            return frozenset()
+        room -= columns.CUSTOM_FIELDS not in found
+        # in alphabetical order, so that the order of arrival does not matter
+        return frozenset(
+            field for field, needed in zip(wanted, accumulate(wanted.values()), strict=True) if needed > room
+        )
+
+    def _columns_of(self, field: str, kinds: Kind, raw: Collection[str]) -> int:
+        """Return how many columns a new field has, those for values of other types included."""
+        type_ = types.type_of(kinds or Kind.TEXT, self._declared.get(field))
+        others = {types.TYPE_OF[kind] for kind in types.rest(kinds, type_, self._wire(field))}
+        return 1 + len(others) + (field in raw)
 
     def _refused(self, wanted: Iterable[Column], filled: Collection[str]) -> list[Column]:
         """Return the columns that a table that is there may not get; a table that is new gets all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from reiterate import sql
@@ -100,8 +99,12 @@ def _form(one: Settled, identifying: Collection[str]) -> Form:
 
 def _without(line: str, fields: Collection[str]) -> str:
     """Return the expression of a row as an object, without *fields*; null if nothing is left."""
-    patch = sql.literal(json.dumps(dict.fromkeys(sorted(fields))))
-    return f"nullif(json_merge_patch({line}, {patch}::JSON), '{{}}'::JSON)"
+    # no merge patch: in each row it would take the memory of all these names
+    member = sql.name("a member")
+    members = f"map_entries(json_transform({line}, '\"MAP(VARCHAR, JSON)\"'))"
+    known = sql.listed(map(sql.literal, sorted(fields)))
+    others = f"list_filter({members}, lambda {member}: NOT list_contains([{known}]::VARCHAR[], {member}.key))"
+    return f"nullif(to_json(map_from_entries({others})), '{{}}'::JSON)"
 
 
 def _counted(several: str, order: str) -> str:

@@ -102,24 +102,27 @@ class Parser:
         Return the typed rows of *raw*, for a table that has the columns *known* in the destination (none: a new one).
 
         Every field of every row has a column: a known one where that holds the value exactly, else a new one. Where
-        that would be more than *most_columns*, the fields that are left share one, as an object; second columns of a
-        field do not count.
+        that would be more than *most_columns*, the fields that are left share one, as an object; of a field that has a
+        column, others for values of another type may come beyond.
 
         :raises MalformedRow: when a line is not a JSON object
         :raises SpoolError: when somebody else has removed the file, or the disk is full
         :raises SourceError: when there is not enough memory for the rows
         """
-        table = raw.task.table.name
+        table, wide = raw.task.table.name, True
         try:
-            return self._with_room(raw, known, most_columns)
+            batch = self._with_room(raw, known, most_columns)
         except duckdb.OutOfMemoryException as error:
             raise SourceError("There is not enough memory for such rows.", table=table, reason=_line(error)) from error
         except duckdb.Error as error:
             raise MalformedRow(table=table, reason=_line(error)) from error
         except OSError as error:
             raise SpoolError(table=table, reason=error.strerror) from error
+        else:
+            wide = len(batch.columns) > WIDE
+            return batch
         finally:
-            if raw.size_bytes > LARGE_BYTES:
+            if raw.size_bytes > LARGE_BYTES or wide:
                 # the sink needs the memory now
                 self._database.close()
                 self._database = self._open()

@@ -79,7 +79,7 @@ class Sink(Protocol):
 
     @property
     def most_columns(self) -> int | None:
-        """How many columns a table may have, second ones of a field not counted; nothing if that does not matter."""
+        """How many columns new fields may bring a table to; nothing if that does not matter."""
 
     @property
     def supposes(self) -> bool:

@@ -254,6 +254,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "postgres",
         merging=Merging.IN_TURN,
         ddl=True,
+        most_columns=330,  # as many as the 8,160 bytes of a row hold
         json_read="CAST({} AS JSONB)",
         file="insert_values",
         as_text=NOT_AS_LITERALS,

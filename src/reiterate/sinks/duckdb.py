@@ -38,6 +38,9 @@ LARGE_BYTES = 16_000_000
 REFUSES_DATA = (duckdb.ConstraintException, duckdb.ConversionException, duckdb.OutOfRangeException)
 """What DuckDB raises if it refuses rows for their data."""
 
+WIDE_MEMORY = "380MB"
+"""What a load of so many columns may take."""
+
 WIDE = 100
 """More columns are written by one thread, and merged in steps: what else is under way does not fit into the memory."""
 
@@ -45,8 +48,17 @@ SLICE_BYTES = 100_000_000
 """So much of a file at a time is merged into a wide table."""
 
 
+MOST_COLUMNS = 500
+"""
+With as many, a sync stays below 500 MB: each column costs what 2,048 values take, for every step that a row goes
+through, and the statistics and blocks of a column are kept whole while a table is changed.
+"""
+
+
 class DuckDBDatabase(RelationalSink):
     """A schema of a database that DuckDB has attached."""
+
+    most_columns = MOST_COLUMNS
 
     TYPES: Mapping[Type, str] = {
         Type.TEXT: "VARCHAR",
@@ -115,8 +127,10 @@ class DuckDBDatabase(RelationalSink):
             raise
 
     def load(self, batch: Batch, fact: Fact) -> Outcome:
+        wide = len(batch.columns) > WIDE
         try:
-            self._do("SET threads = 1" if len(batch.columns) > WIDE else "RESET threads")
+            self._do("SET threads = 1" if wide else "RESET threads")
+            self._do(f"SET memory_limit = '{WIDE_MEMORY if wide else CONFIG['memory_limit']}'")
             return super().load(batch, fact)
         except LoadError as error:
             if not isinstance(error.__cause__, duckdb.OutOfMemoryException):

@@ -22,7 +22,7 @@ from reiterate import sql
 from reiterate.catalog import TABLES
 from reiterate.catalog.model import Type
 from reiterate.errors import LoadError, SettingsError
-from reiterate.sinks.duckdb import DuckDBSink
+from reiterate.sinks.duckdb import WIDE, DuckDBSink
 from reiterate.sinks.lake.change import Change, Superseded, Written, staged
 from reiterate.sinks.lake.labels import EMPTY, Label
 from reiterate.sinks.lake.parquet import Parquet
@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 PENDING, FORMAT = "_reiterate_pending", "_reiterate_format"
 FILE = "_reiterate_file"
 """A column in queries alone: the path of the file that a row is in."""
+
+MOST_COLUMNS = 300
+"""Whoever writes Parquet needs memory for each column beside what the rows take; with as many it stays below 500 MB."""
+
+WIDE_GROUP_ROWS = 4_096
+"""Rows of a row group in a file with many columns: a dictionary takes memory for a fifth of them, in each column."""
 
 FULL_BYTES = 64 * 2**20
 """A file of this size gets no more rows: what a merge writes depends on what it merges, not on all that is there."""
@@ -70,6 +76,8 @@ class LakeTables(DuckDBSink):
     :raises SettingsError: when the directory cannot be used, or holds tables of another format
     :raises DestinationBusy: when another process has it open
     """
+
+    most_columns = MOST_COLUMNS
 
     def __init__(
         self,
@@ -404,7 +412,15 @@ class LakeTables(DuckDBSink):
         return str(here) if here.exists() else self._place.read_by(staged(self._draft(table).load, name))
 
     def _copy(self, query: str, name: str) -> int:
-        return self._do(f"COPY ({query}) TO {sql.literal(self._staging / name)} (FORMAT parquet, COMPRESSION zstd)")
+        target = sql.literal(self._staging / name)
+        if len(self._database.sql(query).columns) <= WIDE:
+            return self._do(f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION zstd)")
+        # to read and to write many columns at once takes too much memory
+        self._do(f"CREATE OR REPLACE TEMP TABLE written AS {query}")
+        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {WIDE_GROUP_ROWS}"
+        rows = self._do(f"COPY written TO {target} ({options})")
+        self._do("DROP TABLE written")
+        return rows
 
     def _range(self, table: str, name: str) -> tuple[int | None, int | None]:
         """Return the bounds of the replication key in a staged file, by its own statistics."""
