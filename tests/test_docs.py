@@ -144,6 +144,17 @@ def test_every_test_that_is_named_is_there(page: Path) -> None:
     assert [] == missing
 
 
+def test_every_kind_of_trouble_has_tests() -> None:
+    """tests/kinds.md names tests that there are, and has a section for each kind."""
+    page = text("tests/kinds.md")
+    there = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    files = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    named = set(re.findall(r"\b(test_\w+[a-z0-9])\b", page)) - files
+    assert [] == sorted(name for name in named if f"def {name}(" not in there)
+    kinds = {f"A{number}" for number in range(1, 10)} | {f"B{number}" for number in range(10, 20)} | {"0", "C"}
+    assert kinds <= set(re.findall(r"^## (\w+)\. ", page, re.MULTILINE))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every link within the repository leads to a file, and to a heading of it where it names one."""

@@ -94,9 +94,8 @@ def test_a_server_that_cannot_be_reached(simulator: Simulator, url: str, said: s
     assert [] == simulator.requests
 
 
-def test_a_second_sync_into_one_dataset(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_sync_into_one_dataset(simulator: Simulator) -> None:
     """While one sync has a dataset, another waits, and is refused in the end; another dataset is free."""
-    monkeypatch.setattr("reiterate.sinks.postgres.LOCK_WAIT_S", 1)
     url = postgres.new_database()
     first = reiterate.sync(**settings(simulator, url))
     next(first)
@@ -110,7 +109,7 @@ def test_a_second_sync_into_one_dataset(simulator: Simulator, monkeypatch: pytes
 
 
 def test_a_connection_that_breaks(simulator: Simulator) -> None:
-    """A server that ends a connection costs the load that was under way, which the next sync makes good."""
+    """A server that ends a connection costs no load: it is made anew, and what was under way is loaded again."""
     url = postgres.new_database()
     failed = False
     for event in reiterate.sync(**settings(simulator, url, window_in_days=0.25)):
@@ -122,10 +121,9 @@ def test_a_connection_that_breaks(simulator: Simulator) -> None:
                     "WHERE application_name = 'reiterate' AND pid <> pg_backend_pid()"
                 )
         last = event
+    assert failed
     assert isinstance(last, RunFinished)
-    assert Status.PARTIAL is last.status
-    assert 1 == len(last.problems)
-    assert Status.SUCCEEDED is sync(simulator, url).status
+    assert Status.SUCCEEDED is last.status
     assert {} == replica.differences(url, simulator)
 
 
@@ -138,7 +136,7 @@ def test_a_server_that_goes_away(simulator: Simulator, tmp_path: Path) -> None:
             if type(event).__name__ == "Loaded":
                 postgres.stop(tmp_path / "server")
 
-    with pytest.raises(LoadError, match=r"The destination refused a load\."):
+    with pytest.raises(LoadError, match=r"The connection to the destination broke\."):
         lose_it()
     assert url == postgres.new_server(tmp_path / "server")
     assert Status.SUCCEEDED is sync(simulator, url).status
