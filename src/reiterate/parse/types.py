@@ -348,8 +348,10 @@ def instant_in(j: str) -> str:
 
 def usual_instant_in(j: str) -> str:
     """Return the instant that a text names in the most usual spelling, as JSON text; else null."""
-    # two spaces would be read as one, hour 24 as the next day
-    usual = f"""{j} LIKE '"____-__-__ __:__:__ +00:00"' AND NOT contains({j}, '  ') AND substring({j}, 13, 2) < '24'"""
+    # two spaces would be read as one, hour 24 as the next day, an offset of a day and more as one
+    offset = rf"""({j} LIKE '%+00:00"' OR regexp_matches({j}, '[+-]([01]\d|2[0-3]):[0-5]\d"$'))"""
+    spelled = f"""{j} LIKE '"____-__-__ __:__:__ ___:__"' AND NOT contains({j}, '  ') AND {offset}"""
+    usual = f"{spelled} AND substring({j}, 13, 2) < '24'"
     held = f"{j}::VARCHAR >= '\"0001-01-02' AND {j}::VARCHAR < '\"9999-12-31'"
     return f"""CASE WHEN {usual} AND {held} THEN try_strptime({j}, '"{USUAL_INSTANT}"') END"""
 
