@@ -29,7 +29,7 @@ from reiterate.errors import MalformedRow, SourceError, SpoolError
 from reiterate.flow import Batch, Write
 from reiterate.parse import identity, supposed
 from reiterate.parse.apart import apart
-from reiterate.parse.look import WIDE, Looks
+from reiterate.parse.look import MANY, WIDE, Looks
 from reiterate.parse.mend import NUL, RAW, is_fit, mend
 from reiterate.parse.pieces import Pieces
 from reiterate.parse.plan import Plan, documents
@@ -207,6 +207,8 @@ class Parser:
         """Parse a large file in the hope that its first rows have all fields; return None if that may not be so."""
         table = raw.task.table.name
         if raw.size_bytes < LARGE_BYTES or table in self._unforeseen or not (fields := self._sampled(raw)):
+            return None
+        if len(fields) > MANY:  # those are looked at in turn
             return None
         try:
             return self._parse(raw, raw.path, known, most_columns, fields)
