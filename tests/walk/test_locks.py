@@ -108,11 +108,13 @@ def test_a_table_that_somebody_else_has_built(shop: Simulator) -> None:
 
 
 def test_a_file_that_is_removed(shop: Simulator, tmp_path: Path) -> None:
-    """A DuckDB file is moved away under a sync, and made anew by another: the first stops, and says why."""
+    """A DuckDB file is moved away under a sync, with its log, and made anew: the first stops, and says why."""
     file = tmp_path / "replica.duckdb"
     first = sync(shop, file)
     until_loaded(first, "email_open")
-    file.rename(tmp_path / "away.duckdb")
+    for moved in tmp_path.glob("replica.duckdb*"):
+        if moved.is_file():
+            moved.rename(tmp_path / moved.name.replace("replica", "away"))
     with start(shop, file, "--tables", ",".join(TABLES)) as other:
         other.communicate()
     assert 0 == other.returncode

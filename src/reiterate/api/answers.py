@@ -33,6 +33,7 @@ from reiterate.errors import (
     Unauthorized,
     Unreachable,
 )
+from reiterate.printable import printable
 from reiterate.secret import masked
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def refusal(
     The status decides, not ``code``; only the message tells a wrong key from a missing right. Some bodies echo the
     request's headers (FACTS.md 4.2).
     """
-    says = masked(message(body))[:LONGEST_MESSAGE]
+    says = printable(masked(message(body)))[:LONGEST_MESSAGE]
     facts: dict[str, Any] = {"status": status, "path": path, "iterable_says": says or None}
     match status:
         case HTTPStatus.TOO_MANY_REQUESTS:
@@ -282,7 +283,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _reason(error: BaseException) -> str:
     """Return the innermost cause in a few words, without addresses of objects."""
     *_, innermost = _causes(error)
-    return masked(re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}"))[:LONGEST_MESSAGE]
+    said = re.sub(r"<[^>]*>:? ?", "", f"{type(innermost).__name__}: {innermost}")
+    return printable(masked(said))[:LONGEST_MESSAGE]
 
 
 def check_last_line(file: Path, path: str) -> None:
