@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,6 +114,31 @@ def test_a_look_would_find_the_same(
     if loaded:
         one, other = (rows_of(tmp_path / file, name) for file in ("supposed.duckdb", "looked_at.duckdb"))
         assert other == one
+
+
+@pytest.mark.oldest
+@pytest.mark.parametrize(
+    ("document", "sure"),
+    [
+        ('{"a":1,"b":{"a":[{"a":2},{"a":null}]}}', True),
+        ('[{"a":1},{"a":1,"b":2}]', True),
+        ('{"a":1,"a":2}', False),
+        ('{"a":{"b":1,"b":2}}', False),
+        ('{"a":[{"b":1},{"c":{"d":1,"d":null}}]}', False),
+        ('[{"a":1},{"b":1,"b":2}]', False),
+        ('{"a":{"b" :1,"b" :2}}', False),
+    ],
+)
+def test_a_key_that_stands_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str, sure: bool) -> None:
+    """A document is loaded without a look if no object in it has a key twice, however deep; others are not."""
+    monkeypatch.setattr(relation, "LARGE_BYTES", 0)
+    row = {"createdAt": "2026-11-01 10:00:00 +00:00", "email": "a@example.com", "transactionalData": document}
+    lines = [f"{json.dumps(row)}\n".encode()]
+    with closing(DuckDBSink(tmp_path / "x.duckdb", "iterable")) as sink, closing(Parser(sink.spool)) as parser:
+        batch = parser.suppose(written_lines(TASKS["email_send"], sink.spool, lines), ())
+        assert batch
+        with nullcontext() if sure else pytest.raises(LoadError):
+            assert 1 == sink.load(batch, fact(batch)).added
 
 
 def rows_of(file: Path, table: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 The format of a dataset, as one number in ``_reiterate_format_version``: what a version of Reiterate may write to.
 
     1   before the number existed: versions up to 0.1.0
-    2   …
+    2   one row for each user; tables and columns for rejected rows and for who may write (docs/upgrade.md)
 
 A dataset of a newer format is refused; one of an older format is migrated by the first run, under the lock, step by
 step. A step and its number become durable together where the destination has transactions; elsewhere the number
@@ -13,7 +13,7 @@ opened for writing, see :data:`reiterate.sinks.relational.OWN_TABLES`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reiterate.catalog import TABLES
 from reiterate.errors import SettingsError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reiterate.catalog.model import Table
-    from reiterate.flow import Column
 
 BESIDE = "_reiterate_new_"
 """Before the name of a table: rows that are to take the place of others."""
@@ -36,19 +35,8 @@ UNNUMBERED = 1
 
 @dataclass(frozen=True)
 class Dataset:
-    """
-    What a migration sees of an open destination: its own SQL, and tables by their bare names.
+    """What a migration can do to an open destination."""
 
-    *remove* deletes the rows ``t`` of a table of which a condition is true and returns how many; the condition may
-    look at the rows of other tables only through *rows_of*, the expression of all rows of a table.
-    """
-
-    query: Callable[[str], list[tuple[Any, ...]]]
-    execute: Callable[[str], int]
-    remove: Callable[[str, str], int]
-    rows_of: Callable[[str], str]
-    columns: Callable[[str], tuple[Column, ...]]
-    """recorded columns of a table that are there; none if there is no such table"""
     find_doubled: Callable[[Table], None]
     """makes ready to remove the rows of a table that agree in what tells its rows apart"""
     keep_latest: Callable[[Table], int]

@@ -128,13 +128,21 @@ def _put(file: Path) -> None:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         new.unlink()
         duckdb.connect(str(new)).close()
-        _sync(new, os.O_RDWR)
+        sync(new)
         new.replace(file)
     finally:
         for left in file.parent.glob(f"{new.name}*"):
             left.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # where the system can
-        _sync(file.parent, os.O_RDONLY)
+    sync(file.parent)
+
+
+def sync(path: Path) -> None:
+    """Let a file, or the names in a directory, outlive the power; a directory where the system can."""
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            _sync(path, os.O_RDONLY)
+    else:
+        _sync(path, os.O_RDWR)
 
 
 def _sync(path: Path, how: int) -> None:

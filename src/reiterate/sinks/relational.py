@@ -269,9 +269,7 @@ class RelationalSink(ABC):
     def _migrate(self) -> Iterator[str]:
         """Bring an older dataset to the format of this version, step by step; yield what a person should know."""
         number, _ = self._format()
-        dataset = dataset_format.Dataset(
-            self._rows, self._do, self._remove, self._all, self._columns, self._find_doubled, self._keep_latest
-        )
+        dataset = dataset_format.Dataset(self._find_doubled, self._keep_latest)
         for step in dataset_format.steps_from(number):
             with self._transaction(partial(step.define, dataset), step.tables):
                 notice = step.migrate(dataset)

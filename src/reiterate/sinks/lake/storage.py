@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
+
+from reiterate.sinks.making import sync
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,18 +127,4 @@ class Local(Storage):
         (self.root / directory).mkdir(parents=True, exist_ok=True)
 
     def sync(self, name: str) -> None:
-        path = self.root / name
-        if path.is_dir():
-            # where the system can
-            with contextlib.suppress(OSError):
-                _sync(path, os.O_RDONLY)
-        else:
-            _sync(path, os.O_RDWR)
-
-
-def _sync(path: Path, how: int) -> None:
-    descriptor = os.open(path, how)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(self.root / name)
